@@ -138,7 +138,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;log' {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show only the newest N entries; 0 means all')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'Show only the newest N entries; 0 means all')
-            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
@@ -368,6 +368,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;samza;inspect' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Show only this task')
             [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says')
+            [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
@@ -382,6 +383,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;samza;verify' {
             [CompletionResult]::new('--blobs', '--blobs', [CompletionResultType]::ParameterName, 'A JSON file with the file of each blob id; relative paths start at its directory')
+            [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
@@ -396,6 +398,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         }
         'ckpt;samza;diff' {
             [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'The version to use where a task has both, as `task.checkpoint.read.versions` of the job says')
+            [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')

@@ -1263,13 +1263,17 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__diff)
-            opts="-q -h --read-version --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --read-version --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kafka-settings)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1363,7 +1367,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__inspect)
-            opts="-q -h --task --properties --read-version --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --task --properties --read-version --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1374,6 +1378,10 @@ _ckpt() {
                     return 0
                     ;;
                 --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kafka-settings)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1397,13 +1405,17 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__verify)
-            opts="-q -h --quick --blobs --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --quick --blobs --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --blobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kafka-settings)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

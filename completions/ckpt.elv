@@ -129,7 +129,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;log'= {
             cand -n 'Show only the newest N entries; 0 means all'
             cand --limit 'Show only the newest N entries; 0 means all'
-            cand --since 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`'
+            cand --since 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
@@ -346,6 +346,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;samza;inspect'= {
             cand --task 'Show only this task'
             cand --read-version 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says'
+            cand --kafka-settings 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
@@ -359,6 +360,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;samza;verify'= {
             cand --blobs 'A JSON file with the file of each blob id; relative paths start at its directory'
+            cand --kafka-settings 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
@@ -372,6 +374,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         }
         &'ckpt;samza;diff'= {
             cand --read-version 'The version to use where a task has both, as `task.checkpoint.read.versions` of the job says'
+            cand --kafka-settings 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'

@@ -121,7 +121,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s q -l quiet -d 'Print 
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -s n -l limit -d 'Show only the newest N entries; 0 means all' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l since -d 'Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand log" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -306,6 +306,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_sub
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l task -d 'Show only this task' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -317,6 +318,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l blobs -d 'A JSON file with the file of each blob id; relative paths start at its directory' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
@@ -328,6 +330,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l read-version -d 'The version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"

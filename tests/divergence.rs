@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use ckpt::ops::verify::{Depth, Report, verify};
 use ckpt::storage::Storage;
 use ckpt::storage::local::LocalStorage;
 use ckpt::store::prune::policy::Policy;
-use ckpt::store::prune::{PruneError, Request, apply, plan, plan_undo};
+use ckpt::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo};
 use ckpt::store::{Store, StoreError};
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
 use crate::support::tree;
 
@@ -290,4 +292,36 @@ fn a_damaged_event_does_not_make_a_fork() {
     // Nothing else shows whether they are copies of each other, so that is said, and nothing is done.
     let error = pair.store().check_undivided().expect_err("unknown");
     assert!(matches!(error, StoreError::Unrelated { .. }), "{error:?}");
+}
+
+#[test]
+fn an_event_that_is_not_read_keeps_its_replica_out_of_the_merged_history() {
+    let pair = Pair::new(2, 0);
+    let graceful = Request { grace: Duration::from_secs(86_400), ..last(2) };
+    let store = pair.alone("a");
+    apply(&store, &plan(&store, &graceful, now(), &Silent).expect("planned"), "test", &Silent).expect("pruned");
+    fs::remove_dir_all(pair.path("b")).expect("removed");
+    let copied = Command::new("cp").arg("-r").args([pair.path("a"), pair.path("b")]).status().expect("cp runs");
+    assert!(copied.success());
+    // Each brings both back, and prunes another one.
+    for (name, kept, second) in [("a", 1, 1), ("b", 2, 2)] {
+        let (store, time) = (pair.alone(name), now() + SignedDuration::from_secs(second));
+        let undo = plan_undo(&store, &Silent).expect("planned");
+        apply_undo(&store, &undo, "test", time, &Silent).expect("undone");
+        pin(&store, Sequence(kept), None, time, "test").expect("pinned");
+        let plan = plan(&store, &last(2), time, &Silent).expect("planned");
+        apply(&store, &plan, "test", &Silent).expect("pruned");
+    }
+    let history = || -> BTreeMap<String, Vec<u8>> {
+        let is_event = |name: &String| name.contains("/history/0");
+        pair.files().into_iter().filter(|(name, _)| is_event(name)).collect()
+    };
+    let before = history();
+    assert_eq!(before.len(), 6, "{:?}", before.keys());
+    let refusing = Failing::new(LocalStorage::new(pair.path("b"))).refuse("history/00000003.yaml");
+    drop(Store::open_for_writing(vec![pair.place("a"), Arc::new(refusing)], 1, "test").expect("opened"));
+    assert_eq!(history().keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "nothing was decided");
+    drop(Store::open_for_writing(pair.places(), 2, "test").expect("opened"));
+    let reports = pair.verified();
+    assert!(reports.iter().all(|report| damage(report).is_empty()), "{reports:#?}");
 }

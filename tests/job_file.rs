@@ -408,7 +408,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ("let: {a: 'b +'}\n", "1:14: the expression is incomplete"),
         (
             "let: {a-b: 1}\n",
-            "1:7: expected a name of at most 100 letters (`a` to `z`), digits and `_` that does not start \
+            "1:7: expected a name of at most 100 letters (`A` to `Z`, `a` to `z`), digits and `_` that does not start \
           with a digit, found `a-b`",
         ),
         ("let: {in: 1}\n", "1:7: `in` is a word of expressions; choose another name"),

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ckpt::ops::samza::finding::SamzaCode;
-use ckpt::ops::samza::read::read;
+use ckpt::ops::samza::found::Found;
+use ckpt::ops::samza::read::{Sources, read};
 use ckpt::ops::samza::verify::{Options, Report, verify};
 use ckpt::values::progress::Silent;
 
@@ -49,12 +50,16 @@ impl Golden {
 
     fn verify(&self, names: &[&str]) -> Report {
         let paths: Vec<PathBuf> = names.iter().map(|name| self.path(name)).collect();
-        verify(&read(&paths).expect("readable"), Options::default(), &Silent)
+        verify(&found(&paths), Options::default(), &Silent)
     }
 
     fn codes(&self, names: &[&str]) -> BTreeSet<SamzaCode> {
         self.verify(names).findings.iter().map(|finding| finding.code).collect()
     }
+}
+
+fn found(paths: &[PathBuf]) -> Found {
+    read(&Sources { paths: paths.to_vec(), ..Sources::default() }).expect("readable")
 }
 
 fn edit(path: &Path, change: impl FnOnce(String) -> String) {
@@ -110,8 +115,7 @@ fn a_cut_or_a_changed_byte_in_an_offset_file_is_always_found() {
         let directory = path.parent().expect("a parent").to_owned();
         let is_damaged = |bytes: &[u8]| {
             fs::write(&path, bytes).expect("written");
-            let report =
-                verify(&read(std::slice::from_ref(&directory)).expect("readable"), Options::default(), &Silent);
+            let report = verify(&found(std::slice::from_ref(&directory)), Options::default(), &Silent);
             report.findings.iter().any(|finding| finding.code == SamzaCode::OffsetsDamaged)
         };
         assert!(!is_damaged(&whole), "{name}");

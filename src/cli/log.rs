@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::cli::clock::Clock;
 use crate::cli::error::CliError;
 use crate::cli::progress::Screen;
+use crate::cli::text::escape_json;
 
 /// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,7 +61,8 @@ impl Journal {
         }
         let time = self.clock.now_in_millis();
         let line = Line { time, level, event, job: self.job.as_deref(), message, fields };
-        self.screen.print(&serde_json::to_string(&line).expect("a line consists of texts and numbers"));
+        let line = serde_json::to_string(&line).expect("a line consists of texts and numbers");
+        self.screen.print(&escape_json(&line));
     }
 
     /// Writes the error that ends the command.

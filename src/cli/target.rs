@@ -1,6 +1,7 @@
 //! TARGET: a store, the directory of a checkpoint, or `STORE@REF`. A job file means the store of its job.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
@@ -61,10 +62,9 @@ impl Target {
         if let Some(target) = target_of_job(path)? {
             return Ok(target);
         }
-        match path.to_str().and_then(|text| text.rsplit_once('@')) {
-            Some((store, reference)) if !store.is_empty() && !reference.contains('/') => {
+        match split_reference(path) {
+            Some((store, reference)) => {
                 let reference = Some(Reference::parse(reference)?);
-                let store = Path::new(store);
                 Ok(match target_of_job(store)? {
                     Some(target) => Target { reference, ..target },
                     None => Target { store: store.to_owned(), reference, job_directory: None },
@@ -226,6 +226,14 @@ impl Reference {
             Reference::Time(_) => None,
         }
     }
+}
+
+/// Splits `STORE@REF`. The path of the store need not be UTF-8.
+fn split_reference(path: &Path) -> Option<(&Path, &str)> {
+    let bytes = path.as_os_str().as_bytes();
+    let at = bytes.iter().rposition(|&byte| byte == b'@')?;
+    let (store, reference) = (Path::new(OsStr::from_bytes(&bytes[..at])), str::from_utf8(&bytes[at + 1..]).ok()?);
+    (at > 0 && !reference.contains('/')).then_some((store, reference))
 }
 
 /// Returns the store of a job if `path` is the file of one, by its name.

@@ -117,6 +117,25 @@ pub fn escape_lines(text: &str) -> Cow<'_, str> {
     escape_where(text, |c| acts_on_a_terminal(c) && !matches!(c, '\n' | '\t'))
 }
 
+/// Returns a JSON document in which everything that a terminal would act on is written as `\uXXXX`. It has the same
+/// meaning: outside of texts, JSON has no such characters.
+pub fn escape_json(document: &str) -> Cow<'_, str> {
+    if !document.contains(acts_on_a_terminal) {
+        return Cow::Borrowed(document);
+    }
+    let mut safe = String::with_capacity(document.len() + 16);
+    for c in document.chars() {
+        if acts_on_a_terminal(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("writing to a string succeeds");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 fn escape_where(text: &str, acts: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&acts) {
         return Cow::Borrowed(text);
@@ -144,6 +163,15 @@ fn acts_on_a_terminal(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_escaped_in_json_and_means_the_same() {
+        let text = "\u{9b}31m \u{7f}\u{202e}\u{2028}\u{e0041} \u{1b}\n 東京 é 🦀 \\\"";
+        let document = serde_json::to_string(text).unwrap();
+        let safe = escape_json(&document);
+        assert_eq!(safe, r#""\u009b31m \u007f\u202e\u2028\udb40\udc41 \u001b\n 東京 é 🦀 \\\"""#);
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+    }
 
     #[test]
     fn plain_text_of_any_language_stays_as_it_is() {

@@ -9,31 +9,49 @@ use jiff::tz::TimeZone;
 #[derive(Debug, Clone)]
 pub struct Times {
     zone: TimeZone,
-    /// Whether fractions of a second are shown.
-    is_exact: bool,
+    precision: Precision,
+}
+
+/// How many digits a fraction of a second has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Precision {
+    Seconds,
+    Milliseconds,
+    /// As many as the time has.
+    Full,
 }
 
 impl Times {
     /// Shows each time in full.
     pub(super) fn exact(zone: TimeZone) -> Times {
-        Times { zone, is_exact: true }
+        Times { zone, precision: Precision::Full }
     }
 
     /// Shows a column of times to the second, or in full if two of them would look alike.
     pub(super) fn column(zone: TimeZone, times: impl IntoIterator<Item = Timestamp>) -> Times {
         let different: BTreeSet<Timestamp> = times.into_iter().collect();
         let seconds: BTreeSet<i64> = different.iter().map(|time| time.as_second()).collect();
-        Times { zone, is_exact: seconds.len() < different.len() }
+        let are_milliseconds = different.iter().all(|time| time.subsec_nanosecond() % 1_000_000 == 0);
+        let precision = match seconds.len() < different.len() {
+            false => Precision::Seconds,
+            true if are_milliseconds => Precision::Milliseconds,
+            true => Precision::Full,
+        };
+        Times { zone, precision }
     }
 
     /// Returns `time` as text, such as `2026-11-22T14:00:00+01:00`.
     pub fn show(&self, time: Timestamp) -> String {
-        let whole = if self.is_exact { None } else { Timestamp::from_second(time.as_second()).ok() };
-        let time = whole.unwrap_or(time);
+        let digits = match self.precision {
+            Precision::Seconds => Some(0),
+            Precision::Milliseconds => Some(3),
+            Precision::Full => None,
+        };
         if matches!(self.zone.iana_name(), Some("UTC" | "Etc/UTC")) {
-            return time.to_string();
+            return digits.map_or_else(|| time.to_string(), |digits| format!("{time:.digits$}"));
         }
-        time.display_with_offset(self.zone.to_offset(time)).to_string()
+        let local = time.display_with_offset(self.zone.to_offset(time));
+        digits.map_or_else(|| local.to_string(), |digits| format!("{local:.digits$}"))
     }
 }
 
@@ -57,6 +75,13 @@ mod tests {
         let [a, b, c] = ["14:00:00.25Z", "14:00:00.75Z", "14:00:01.5Z"]
             .map(|time| format!("2026-11-22T{time}").parse::<Timestamp>().unwrap());
         assert_eq!(Times::column(TimeZone::UTC, [a, c, a]).show(a), "2026-11-22T14:00:00Z");
-        assert_eq!(Times::column(TimeZone::UTC, [a, b, c]).show(a), "2026-11-22T14:00:00.25Z");
+        let column = Times::column(TimeZone::UTC, [a, b, c]);
+        assert_eq!([a, c].map(|time| column.show(time)), ["2026-11-22T14:00:00.250Z", "2026-11-22T14:00:01.500Z"]);
+        let fine = "2026-11-22T14:00:00.000001Z".parse().unwrap();
+        assert_eq!(Times::column(TimeZone::UTC, [a, fine]).show(a), "2026-11-22T14:00:00.25Z");
+        assert_eq!(
+            Times::column(TimeZone::fixed(Offset::constant(1)), [a, b]).show(b),
+            "2026-11-22T15:00:00.750+01:00"
+        );
     }
 }

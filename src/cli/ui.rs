@@ -19,7 +19,7 @@ use crate::cli::log::{Journal, Level};
 use crate::cli::options::GlobalOptions;
 use crate::cli::progress::{Bar, LiveLine, Screen, Unit};
 use crate::cli::table::{Look, Table, terminal_width};
-use crate::cli::text::{escape, escape_lines};
+use crate::cli::text::{escape, escape_json, escape_lines};
 use crate::cli::times::Times;
 use crate::storage::cache::Cache;
 use crate::store::Store;
@@ -156,10 +156,9 @@ impl Ui {
 
     /// Prints one JSON document on its own line. `view` is a struct with a field `version`.
     pub fn json(&mut self, view: &impl Serialize) -> Result<(), CliError> {
-        let mut document = serde_json::to_vec(view)
+        let document = serde_json::to_string(view)
             .map_err(|error| CliError::new(Exit::Failed, "cannot write the answer as JSON").caused_by(&error))?;
-        document.push(b'\n');
-        self.put(&[&document])
+        self.put(&[escape_json(&document).as_bytes(), b"\n"])
     }
 
     /// Writes notes, warnings and errors as JSON lines from now on, with the name of `job` if given, and turns progress
@@ -247,7 +246,7 @@ impl Ui {
         if self.json
             && let Ok(line) = serde_json::to_string(&ErrorView::from(error))
         {
-            self.screen.print(&line);
+            self.screen.print(&escape_json(&line));
         }
     }
 

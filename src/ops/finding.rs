@@ -96,9 +96,9 @@ codes! {
     /// A manifest is not the one that was committed, according to the `SHA256SUMS` in its directory.
     ManifestAltered "manifest-altered" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an older checkpoint";
     /// `SHA256SUMS` is missing or cannot be read.
-    SumsMissing "sums-missing" Damage "`ckpt verify --repair`: it can be made again if the rest of the checkpoint is intact";
+    SumsMissing "sums-missing" Damage "`ckpt verify --repair`: it can be rebuilt if the rest of the checkpoint is intact";
     /// `SHA256SUMS` does not list exactly the manifest and the checkpoint's objects.
-    SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be made again if the rest of the checkpoint is intact";
+    SumsWrong "sums-wrong" Damage "`ckpt verify --repair`: it can be rebuilt if the rest of the checkpoint is intact";
     /// A checkpoint names a parent that exists but differs from what it says.
     ChainBroken "chain-broken" Damage "find out who replaced a checkpoint; compare the store with a copy";
     /// A checkpoint that another one names as its parent is not in the store, and the history does not say why.

@@ -87,12 +87,19 @@ impl Draft<'_> {
         if fields.is_empty() {
             return;
         }
-        *text += &format!("# The fields in the first {} records", Count(*records));
+        *text += &match records {
+            1 => "# The fields in the only record".to_owned(),
+            records => format!("# The fields in the first {} records", Count(*records)),
+        };
         if *bad > 0 {
             *text += &format!(", {} of which are malformed", Count(*bad));
         }
         *text += ":\n";
         for field in fields.iter().take(MAX_LISTED) {
+            if field.count == 0 {
+                *text += &format!("#   {}: missing in all of them\n", shown(&field.path.to_string()));
+                continue;
+            }
             let kind = match (field.time, field.column_type) {
                 (Some(_), _) => "time",
                 (None, column_type) => column_type.name(),

@@ -1,4 +1,4 @@
-//! A dump of the checkpoint topic of a job: one message per line.
+//! The checkpoint topic of a job, and dumps of it: one message per line.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -104,8 +104,15 @@ impl Line {
     }
 }
 
-/// Returns the name of the job in that of its checkpoint topic. Underscores in the names of jobs are hyphens there.
-fn parse_topic(topic: &str) -> Option<&str> {
+/// Returns the name of the checkpoint topic of a job. Underscores in names and ids of jobs are hyphens there.
+///
+/// This is `KafkaUtil.getCheckpointTopic` of Samza 1.8.0.
+pub fn topic_name(job: &str, id: &str) -> String {
+    format!("__samza_checkpoint_ver_1_for_{}_{}", job.replace('_', "-"), id.replace('_', "-"))
+}
+
+/// Returns the name of the job in that of its checkpoint topic, with hyphens for underscores.
+pub fn parse_topic(topic: &str) -> Option<&str> {
     let (job, _id) = topic.strip_prefix("__samza_checkpoint_ver_1_for_")?.rsplit_once('_')?;
     Some(job)
 }
@@ -151,6 +158,13 @@ mod tests {
         ] {
             assert_eq!(Message::parse(&line), Ok(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_topic_has_the_job_and_its_id() {
+        assert_eq!(topic_name("my_job", "1"), "__samza_checkpoint_ver_1_for_my-job_1");
+        assert_eq!(parse_topic(&topic_name("my_job", "a_b")), Some("my-job"));
+        assert_eq!(parse_topic("page-views"), None);
     }
 
     #[test]

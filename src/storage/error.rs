@@ -86,7 +86,7 @@ pub enum BucketFault {
     Refused,
     #[error("the server does not know the request")]
     NotSupported,
-    #[error("what answers does not speak the API of S3")]
+    #[error("the server that answers does not speak the S3 API")]
     NotS3,
     /// Creating a name that exists succeeded.
     #[error("the server ignores conditions, so two writers could both commit")]

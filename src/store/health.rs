@@ -60,6 +60,9 @@ impl fmt::Display for StoreNote {
             StoreNote::Lost { place, reason } => write!(f, "replica `{place}` is lost: {reason}"),
             StoreNote::NotRead { place, reason } => write!(f, "replica `{place}` is not used: {reason}"),
             StoreNote::PlacesUnread { reason } => f.write_str(reason),
+            StoreNote::CaughtUp { place, new: true, checkpoints: 0, .. } => {
+                write!(f, "replica `{place}` was empty, and there was no checkpoint to copy to it")
+            }
             StoreNote::CaughtUp { place, new, checkpoints, bytes } => {
                 let was = if *new { "was empty and has caught up" } else { "has caught up" };
                 let plural = if *checkpoints == 1 { "" } else { "s" };
@@ -141,6 +144,13 @@ impl Health {
             StoreNote::FellBack { .. } if state.notes.len() >= MAX_NOTES => state.unreported += 1,
             note => state.notes.push(note),
         }
+    }
+
+    /// Returns the first note about a file that was read from another replica, and how many such files there are.
+    pub(super) fn read_elsewhere(&self) -> Option<(StoreNote, u64)> {
+        let state = self.state();
+        let noted = || state.notes.iter().filter(|note| matches!(note, StoreNote::FellBack { .. }));
+        Some((noted().next()?.clone(), noted().count() as u64 + state.unreported))
     }
 
     pub(super) fn take_notes(&self) -> Vec<StoreNote> {

@@ -153,10 +153,12 @@ impl Store {
     pub fn examine(places: Vec<Arc<dyn Storage>>, min_copies: usize) -> Result<Store, StoreError> {
         let (store, _) = Store::open_for_run(places, min_copies)?;
         for index in store.sound() {
-            match store.replicas[index].storage().check_writable() {
-                Err(error) if store.replicas.len() == 1 => return Err(error.into()),
-                Err(error) => store.lose(index, &error.into()),
-                Ok(()) => {}
+            let replica = &store.replicas[index];
+            let is_usable = replica.storage().check_writable().map_err(StoreError::from);
+            match is_usable.and_then(|()| known_places(replica)) {
+                Err(error) if store.replicas.len() == 1 => return Err(error),
+                Err(error) => store.lose(index, &error),
+                Ok(_) => {}
             }
         }
         store.check_one_history(&store.sound())?;
@@ -202,15 +204,30 @@ impl Store {
     pub fn set_places(&self, places: Vec<String>) -> Result<(), StoreError> {
         let alone = places.len() == 1;
         let file = ReplicasFile { format: FORMAT, min_copies: self.min_copies, places };
-        let done = self.on_sound(|_, replica| match Store::places(replica) {
-            Ok(Some(known)) if known == file && !alone => Ok(()),
-            Ok(None) if alone => Ok(()),
-            // A list that is damaged is written again; one that was not read, or is of a later version, may be right.
-            Err(error) if error.is_inconclusive() || error.is_of_later_version() => Err(error),
+        let done = self.on_sound(|_, replica| match known_places(replica)? {
+            Known::Places(known) if known == file && !alone => Ok(()),
+            Known::None if alone => Ok(()),
             _ if alone => Ok(replica.storage().delete(&layout::replicas_file())?),
             _ => Ok(replica.storage().replace(&layout::replicas_file(), file.to_yaml().as_bytes())?),
         });
         done.map(drop)
+    }
+}
+
+/// What a replica says about the places of its store.
+enum Known {
+    None,
+    Places(ReplicasFile),
+    /// A run writes it again.
+    Damaged,
+}
+
+/// Reads the list of a replica. Fails if it was not read, or is of a later version: it may be right.
+fn known_places(replica: &Replica) -> Result<Known, StoreError> {
+    match Store::places(replica) {
+        Ok(places) => Ok(places.map_or(Known::None, Known::Places)),
+        Err(error) if error.is_inconclusive() || error.is_of_later_version() => Err(error),
+        Err(_) => Ok(Known::Damaged),
     }
 }
 

@@ -104,6 +104,12 @@ impl Store {
         self.replicas[0].place()
     }
 
+    /// Returns the first note about a file that was read from another replica since notes were taken, and how many such
+    /// files there are.
+    pub fn read_elsewhere(&self) -> Option<(StoreNote, u64)> {
+        self.health.read_elsewhere()
+    }
+
     /// Returns the notes since the last call: files that were read from another replica than the first, replicas that
     /// were lost or have caught up.
     pub fn take_notes(&self) -> Vec<StoreNote> {

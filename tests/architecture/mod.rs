@@ -83,7 +83,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("reqwest", &["src/storage/bucket/"]),
     ("rustls", &["src/storage/bucket/"]),
     ("tokio", &["src/storage/bucket/"]),
-    ("walkdir", &["src/storage/local/"]),
+    ("walkdir", &["src/ops/samza/listing.rs"]),
 ];
 
 /// What only some modules may do, outside their unit tests: what, where, and how to describe it.

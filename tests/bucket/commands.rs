@@ -50,8 +50,8 @@ fn each_fault_has_a_message_with_a_cause_and_what_to_do() {
         (told(403, "RequestTimeTooSkewed"), 4, "differ too much", "set the clock"),
         (told(503, "SlowDown"), 4, "asks for fewer requests", "try again later"),
         (answering(Fate::Raw(moved.to_owned())), 4, "in region `eu-west-1`", "set AWS_REGION"),
-        (answering(Fate::Raw(page.to_owned())), 4, "does not speak the API of S3", "AWS_ENDPOINT_URL must lead"),
-        (answering(Fate::AnswerInstead(404, "")), 4, "does not speak the API of S3", "AWS_ENDPOINT_URL must lead"),
+        (answering(Fate::Raw(page.to_owned())), 4, "does not speak the S3 API", "AWS_ENDPOINT_URL must lead"),
+        (answering(Fate::AnswerInstead(404, "")), 4, "does not speak the S3 API", "AWS_ENDPOINT_URL must lead"),
     ];
     for (server, exit, says, hint) in cases {
         let output = list(&[("AWS_ENDPOINT_URL", &server.endpoint())]).expect(exit);

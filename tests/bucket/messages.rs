@@ -103,7 +103,7 @@ fn an_address_that_is_not_one_of_s3_is_recognized() {
         let answer = page(status);
         let server = Lossy::before("http://127.0.0.1:9", move |_| Fate::Raw(answer.clone()));
         let error = error_with(&[("AWS_ENDPOINT_URL", &server.endpoint())]);
-        assert_fault(&error, BucketFault::NotS3, "does not speak the API of S3");
+        assert_fault(&error, BucketFault::NotS3, "does not speak the S3 API");
     }
 }
 

@@ -228,7 +228,7 @@ fn shell(env: &Env, line: &str) {
 
 #[test]
 fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         ("both are intact", |_| {}, 0),
         ("the replica is new", |env| shell(env, "rm -r r"), 0),
         ("the store is lost", |env| shell(env, "rm -r store"), 0),
@@ -242,6 +242,12 @@ fn the_verdict_is_that_of_a_run_whatever_is_wrong_with_a_replica() {
             "the manifest is damaged in the store",
             |env| shell(env, "echo x > store/checkpoints/00000003/manifest.yaml"),
             0,
+        ),
+        ("the list of replicas is damaged", |env| shell(env, "echo x > store/replicas.yaml"), 0),
+        (
+            "the list of replicas is of a later version",
+            |env| shell(env, "sed -i 's/^format: 1/format: 9/' store/replicas.yaml"),
+            1,
         ),
     ];
     for (case, damage, status) in cases {
@@ -356,4 +362,40 @@ fn a_run_warns_of_a_field_that_no_record_has_after_its_first_checkpoint() {
     let first = output.stderr.find("warning: j: field `amout`, which the job uses, was in none of the ");
     let last = output.stderr.find("warning: none of the 400,000 records has `amout`, which the job uses; it was null");
     assert!(first.is_some() && first < last, "{output}");
+}
+
+#[test]
+fn of_a_store_that_cannot_be_read_it_does_not_say_what_is_new() {
+    let env = replicated();
+    diverge(&env);
+    let view = view(&env, 1);
+    assert!(view.problems[0].contains("they are not copies of each other"), "{:?}", view.problems);
+    assert_eq!((view.checkpoint, view.inputs.len(), view.files_to_read), (None, 0, 0));
+    let output = check(&env, 1);
+    assert!(output.stdout.starts_with("j: would not start\n  store    store\n  problem  "), "{output}");
+}
+
+#[test]
+fn the_file_of_dead_letters_is_checked_as_a_run_does() {
+    let env = finished();
+    let job = |file: &str| {
+        let input = format!("{{files: data-*.jsonl, types: {{v: number}}, on_error: {{dead_letter: {file}}}}}");
+        env.write("job.yaml", JOB.replace("{files: data-*.jsonl, types: {v: number}}", &input));
+    };
+    job("bad.jsonl");
+    env.write("data-3.jsonl", "{\"k\"\n{\"k\":\"c\",\"v\":3}\n");
+    env.run(&["run", "job.yaml"]).expect(3);
+    check(&env, 0);
+    let lines = env.read("bad.jsonl");
+    env.write("bad.jsonl", "");
+    let short = view(&env, 1);
+    assert!(short.problems[0].contains("`bad.jsonl` has 0 bytes, but the checkpoint counts "), "{:?}", short.problems);
+    env.run(&["run", "job.yaml"]).expect(4);
+    env.write("bad.jsonl", lines);
+    env.write("notes.txt", "mine\n");
+    job("notes.txt");
+    let foreign = view(&env, 1);
+    assert!(foreign.problems[0].contains("`notes.txt`: not a dead-letter file"), "{:?}", foreign.problems);
+    env.run(&["run", "job.yaml"]).expect(4);
+    assert_eq!(env.read("notes.txt"), "mine\n");
 }

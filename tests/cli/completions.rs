@@ -51,7 +51,7 @@ fn bash_keeps_names_with_spaces_together_and_completes_joined_values() {
         ("ckpt restore st --to = di", &["dir with space"]),
         ("ckpt restore st --format = c", &["csv"]),
         ("ckpt restore st --format c", &["csv"]),
-        ("ckpt restore st --format =", &["parquet", "jsonl", "csv"]),
+        ("ckpt restore st --format =", &["parquet", "json", "csv"]),
         ("ckpt run job.yaml --log = j", &["json"]),
         ("ckpt completions f", &["fish"]),
     ] {

@@ -318,3 +318,19 @@ fn a_terminal_of_80_columns_is_not_too_narrow_and_color_is_only_for_it() {
     env.set("NO_COLOR", "1");
     assert!(!env.run_on_terminal(&["inspect", "s", "-q"]).text.contains('\u{1b}'));
 }
+
+#[test]
+fn what_a_terminal_would_act_on_is_escaped_in_json_too() {
+    let env = Env::new();
+    env.write("in.jsonl", "{\"k\":\"\u{9b}31m\u{202e}\u{7f}\"}\n");
+    env.write(
+        "job.yaml",
+        "job: j\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {k2: last(k)}}\ncheckpoint: {store: s}\n",
+    );
+    env.run(&["run", "job.yaml"]).expect(0);
+    let shown = env.run(&["inspect", "s", "--state", "--json"]).expect(0).stdout;
+    assert_eq!(shown.matches(r"\u009b31m\u202e\u007f").count(), 2, "{shown}");
+    assert!(!shown.contains(['\u{9b}', '\u{202e}', '\u{7f}']), "{shown}");
+    let refused = env.run(&["inspect", "no\u{9b}31m", "--json"]).expect(10).stderr;
+    assert!(refused.contains(r"no\u009b31m") && !refused.contains('\u{9b}'), "{refused}");
+}

@@ -247,5 +247,22 @@ fn a_directory_of_objects_that_is_a_link_is_named_and_nothing_is_decided() {
              or bind the disk there; or name the whole store by a link\n",
             "{command:?}"
         );
+        assert!(!output.stdout.contains("foreign-file"), "{output}");
+    }
+}
+
+#[test]
+fn a_store_that_is_a_link_to_what_is_not_mounted_is_gone() {
+    let env = env();
+    env.shell("mv s disk && ln -s disk s").expect(0);
+    env.run(&["list", "s"]).expect(0);
+    env.shell("mv disk away && echo '{\"k\":1}' >in.jsonl").expect(0);
+    let job = "job: j\ninput: in.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\ncheckpoint: {store: s}\n";
+    env.write("job.yaml", job);
+    for command in [&["latest", "s"][..], &["list", "s"], &["verify", "s"], &["run", "job.yaml"]] {
+        let output = env.run(command).expect(4);
+        let error =
+            "error: `s` is gone, or another directory is in its place\nhint: was it unmounted or moved? put it back";
+        assert!(output.stderr.contains(error), "{command:?}: {output}");
     }
 }

@@ -110,6 +110,8 @@ fn what_is_shown_can_be_chosen() {
     assert!(
         since.log.len() < 5 && since.log.iter().any(|entry| matches!(entry, Entry::Attempt { number: Some(8), .. }))
     );
+    assert_eq!(view(&["--since", "2000d"]).log.len(), 5);
+    assert_eq!(view(&["--since", "10m"]).log.len(), 1);
     env.run(&["log", "s", "--since", "soon"]).expect(2);
     env.run(&["log", "s@2"]).expect(2);
     env.run(&["log", "nowhere"]).expect(10);

@@ -126,6 +126,12 @@ fn a_job_in_a_directory_that_is_not_utf8_can_run_but_cannot_have_replicas() {
     let run = "cd \"$(printf 'odd\\377')\" && ckpt run job.yaml";
     env.shell(run).expect(0);
     env.shell("cd \"$(printf 'odd\\377')\" && cat out/j.jsonl && ckpt verify s --deep").expect(0);
+    // From outside, its store and its checkpoints have names that are not UTF-8.
+    for target in ["s", "s@1", "s@latest", "job.yaml@1", "s/checkpoints/00000001"] {
+        let restored = env.shell(&format!("rm -rf state; ckpt restore \"$(printf 'odd\\377')/{target}\" --to state"));
+        restored.expect(0);
+        env.shell("test -e state/*.parquet").expect(0);
+    }
     env.shell("cd odd* && sed -i 's/store: s/store: s, replicas: [r]/' job.yaml").expect(0);
     let output = env.shell(run).expect(2);
     assert!(output.stderr.starts_with("error: the path of a store with replicas must be UTF-8: `"), "{output}");

@@ -156,3 +156,18 @@ fn a_store_without_checkpoints_has_a_page_too() {
     );
     assert!(env.read("r.html").contains("Job clicks has no checkpoint yet."));
 }
+
+#[test]
+fn files_that_only_another_replica_has_are_a_concern() {
+    let env = env();
+    env.run(&["copy", "s", "--to", "r"]).expect(0);
+    let places = ["s", "r"].map(|place| format!("- {}\n", env.path(place).display())).concat();
+    env.write("s/replicas.yaml", format!("format: 1\nmin_copies: 1\nplaces:\n{places}"));
+    let written = view(&env, &[], 0);
+    assert_eq!((written.health.as_str(), written.concerns.len()), ("good", 0), "{:?}", written.concerns);
+    env.shell("rm s/checkpoints/00000003/manifest.yaml").expect(0);
+    let written = view(&env, &[], 0);
+    assert_eq!(written.health, "attention");
+    assert!(written.concerns[0].starts_with("Only another replica has "), "{:?}", written.concerns);
+    assert!(written.concerns[0].contains("s/checkpoints/00000003/manifest.yaml"), "{:?}", written.concerns);
+}

@@ -7,6 +7,7 @@ mod partitions;
 #[cfg(feature = "kafka")]
 mod runs;
 #[cfg(feature = "kafka")]
+mod samza;
 mod workers;
 
 #[cfg(not(feature = "kafka"))]
@@ -23,5 +24,12 @@ fn without_the_feature_a_topic_is_refused_with_the_command_that_builds_it() {
     );
     let refused = env.run(&["run", "job.yaml"]).expect(2);
     assert!(refused.stderr.contains("job.yaml:2:16: this ckpt was built without the feature `kafka`"), "{refused}");
+    assert!(refused.stderr.contains("cargo build --release --features kafka"), "{refused}");
+}
+
+#[test]
+#[cfg(not(feature = "kafka"))]
+fn without_the_feature_a_checkpoint_topic_of_samza_is_refused_with_the_command_that_builds_it() {
+    let refused = Env::new().run(&["samza", "inspect", "kafka://localhost:9092/j/1"]).expect(2);
     assert!(refused.stderr.contains("cargo build --release --features kafka"), "{refused}");
 }

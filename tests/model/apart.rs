@@ -32,7 +32,8 @@ fn places_that_went_on_apart_stay_whole_and_meet_again_after_any_story() {
 }
 
 impl Places {
-    /// All places meet. If some diverged, one branch is kept, and the others are copied to stores of their own.
+    /// All places meet. If some diverged, one branch is kept, and the others are copied to stores of their own. A run
+    /// resumes from each checkpoint that is left, and from each that was copied.
     fn meet(&mut self) {
         let run = Deed::Run { files: 1, keep: 0, grace: false, knows_all: true };
         let all: Vec<usize> = (0..PLACES).collect();
@@ -44,5 +45,6 @@ impl Places {
         self.step(Step { reach: 7, deed: run });
         let newest: Vec<_> = self.truth.lineages.iter().map(|lineage| lineage.last_key_value()).collect();
         assert!(newest.iter().all(|other| *other == newest[0]), "the places are not equal: {newest:?}");
+        self.resume_from_each(&self.open(&all));
     }
 }

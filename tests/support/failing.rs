@@ -22,12 +22,14 @@ pub struct Failing<S> {
     late: bool,
     /// The number of files and directories that fit.
     room: Option<Arc<AtomicI64>>,
+    /// The file that cannot be read.
+    refused: Option<&'static str>,
 }
 
 impl<S: Storage> Failing<S> {
     /// Wraps `inner` and lets every call through.
     pub fn new(inner: S) -> Failing<S> {
-        Failing { inner, calls: Arc::default(), limit: u64::MAX, gap: None, late: false, room: None }
+        Failing { inner, calls: Arc::default(), limit: u64::MAX, gap: None, late: false, room: None, refused: None }
     }
 
     /// Makes every call after the first `calls` fail, as if the process had been killed.
@@ -39,7 +41,8 @@ impl<S: Storage> Failing<S> {
     /// Wraps another storage of the same process, which stops with this one.
     pub fn beside(&self, inner: S) -> Failing<S> {
         let calls = Arc::clone(&self.calls);
-        Failing { inner, calls, limit: self.limit, gap: self.gap, late: self.late, room: self.room.clone() }
+        let (room, refused) = (self.room.clone(), self.refused);
+        Failing { inner, calls, limit: self.limit, gap: self.gap, late: self.late, room, refused }
     }
 
     /// Makes `count` calls fail after the first `calls`, and lets the rest through.
@@ -60,6 +63,12 @@ impl<S: Storage> Failing<S> {
         self
     }
 
+    /// Makes every call for the file at `path` fail.
+    pub fn refuse(mut self, path: &'static str) -> Failing<S> {
+        self.refused = Some(path);
+        self
+    }
+
     /// Returns how many calls were made.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
@@ -68,7 +77,7 @@ impl<S: Storage> Failing<S> {
     fn call(&self, action: &'static str, path: &str) -> Result<(), StorageError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let is_in_gap = self.gap.is_some_and(|(first, count)| (first..first + count).contains(&call));
-        if call < self.limit && !is_in_gap {
+        if call < self.limit && !is_in_gap && self.refused != Some(path) {
             return Ok(());
         }
         Err(StorageError::Io { action, path: path.to_owned(), source: io::Error::other("stopped") })

@@ -77,6 +77,7 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
     ui.heading(format!("{job}: {verdict}"))?;
     let store = match (&report.store, &report.latest) {
         (None, _) => "checkpoints are disabled".to_owned(),
+        (Some(store), None) if report.is_unreadable => store.clone(),
         (Some(store), None) => format!("{store}, no checkpoint yet"),
         (Some(store), Some(latest)) => {
             let age = Age::between(latest.created, ui.now().timestamp());

@@ -33,7 +33,7 @@ use crate::job::schema;
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// What to describe: `job` for job files, a command for its --json documents, `error` for the errors of all
+    /// What to print the schema of: `job` for job files, a command for its --json documents, `error` for the errors of all
     /// commands, or `version` for `ckpt --version`
     #[arg(value_enum, value_name = "WHAT", default_value = "job", hide_possible_values = true)]
     pub what: What,

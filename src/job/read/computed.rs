@@ -57,7 +57,8 @@ fn field(entry: &Entry, format: &InputFormat, is_topic: bool, before: &[Computed
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.len() <= MAX_NAME_CHARS;
     if !fits {
-        let expected = "a name of at most 100 letters (`a` to `z`), digits and `_` that does not start with a digit";
+        let expected =
+            "a name of at most 100 letters (`A` to `Z`, `a` to `z`), digits and `_` that does not start with a digit";
         return Err(unfit(*key_mark, format!("expected {expected}, found `{}`", shown(name))));
     }
     if RESERVED.contains(&name.as_str()) {

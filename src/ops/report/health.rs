@@ -13,8 +13,8 @@ use crate::ops::log::Log;
 use crate::ops::report::part::Missing;
 use crate::ops::stats::Stats;
 use crate::ops::verify;
-use crate::store::Lag;
 use crate::store::records::attempts::AttemptOutcome;
+use crate::store::{Lag, StoreNote};
 use crate::values::error_chain::in_one_line;
 use crate::values::id::Sequence;
 
@@ -76,6 +76,11 @@ pub enum Concern {
         place: String,
         reason: String,
     },
+    /// That many files could not be read from one replica and were read from another; `first` says which was the first.
+    FellBack {
+        files: u64,
+        first: String,
+    },
     ReplicaBehind {
         place: String,
         checkpoints: u64,
@@ -95,6 +100,7 @@ impl Concern {
             | Concern::Unread { is_damage: false, .. }
             | Concern::Overdue { .. }
             | Concern::ReplicaUnusable { .. }
+            | Concern::FellBack { .. }
             | Concern::ReplicaBehind { .. }
             | Concern::NoCheckpoint => Level::Attention,
         }
@@ -117,6 +123,8 @@ pub(super) struct Facts<'a> {
     pub(super) log: &'a Log,
     pub(super) lags: &'a [Lag],
     pub(super) diverged: &'a [(String, String)],
+    /// The first note about a file that was read from another replica, and how many there were.
+    pub(super) fell_back: Option<(StoreNote, u64)>,
     pub(super) job: Option<&'a JobSpec>,
     pub(super) verified: Option<&'a [verify::Report]>,
     /// Why parts of the report are missing.
@@ -135,6 +143,9 @@ impl Health {
         concerns.extend(facts.failing());
         concerns.extend(confirmed.and_then(|confirmed| facts.overdue(confirmed)));
         concerns.extend(facts.lags.iter().filter_map(|lag| replica(lag, facts.diverged)));
+        let fell_back =
+            |(first, files): &(StoreNote, u64)| Concern::FellBack { files: *files, first: first.to_string() };
+        concerns.extend(facts.fell_back.as_ref().map(fell_back));
         if facts.stats.checkpoints.is_empty() {
             concerns.push(Concern::NoCheckpoint);
         }

@@ -162,6 +162,7 @@ pub fn report<P: Progress>(
         log: &log,
         lags: &lags,
         diverged: &store.not_read,
+        fell_back: store.read_elsewhere(),
         job: job.as_ref().ok(),
         verified: verified.as_deref().ok(),
         unread: [trouble(&job), trouble(&positions), trouble(&state), trouble(&changes), trouble(&growth)],

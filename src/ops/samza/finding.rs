@@ -5,7 +5,7 @@ use crate::ops::finding::{Severity, codes};
 codes! {
     SamzaCode:
     /// A checkpoint file, or a message of the checkpoint topic, cannot be read.
-    CheckpointDamaged "samza-checkpoint-damaged" Damage "keep the job stopped: Samza takes a damaged V1 checkpoint for none and starts the task at `samza.offset.default`; put an older copy back, or set the positions with `checkpoint-tool.sh`";
+    CheckpointDamaged "samza-checkpoint-damaged" Damage "keep the job stopped: Samza treats a damaged V1 checkpoint as missing and starts the task at `samza.offset.default`; put an older copy back, or set the positions with `checkpoint-tool.sh`";
     /// A checkpoint names a stream with a dot, and Samza cannot read it.
     NameRefused "samza-name-refused" Damage "rename the topic, or let the job write V1 checkpoints as well and read these";
     /// A state marker cannot be read, so its store cannot be restored.

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use walkdir::WalkDir;
 
 /// A file.
 #[derive(Debug, Clone)]
@@ -62,7 +63,7 @@ impl Listing {
     pub(super) fn add(&mut self, path: &Path) -> io::Result<()> {
         let metadata = fs::metadata(path)?;
         if metadata.is_dir() {
-            self.add_directory(path, 0)?;
+            self.add_directory(path)?;
         } else if metadata.is_file() {
             self.add_file(path.to_owned(), &metadata);
         } else {
@@ -71,26 +72,37 @@ impl Listing {
         Ok(())
     }
 
-    fn add_directory(&mut self, path: &Path, depth: usize) -> io::Result<()> {
-        let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
-        self.directories.push(path.to_owned());
-        let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            if let Err(error) = self.add_entry(&path, depth) {
-                self.refused.push((path, error));
+    fn add_directory(&mut self, path: &Path) -> io::Result<()> {
+        for entry in WalkDir::new(path).max_depth(MOST_DEPTH + 1).sort_by_file_name() {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() && entry.depth() > MOST_DEPTH => {
+                    let error = io::Error::other(format!("directories are nested deeper than {MOST_DEPTH}"));
+                    self.refused.push((entry.into_path(), error));
+                }
+                Ok(entry) if entry.file_type().is_dir() => self.directories.push(entry.into_path()),
+                Ok(entry) => {
+                    if let Err(error) = self.add_entry(entry.path()) {
+                        self.refused.push((entry.into_path(), error));
+                    }
+                }
+                // The walk has named the directory before it finds that it cannot be read.
+                Err(error) => {
+                    let (refused, depth) = (error.path().unwrap_or(path).to_owned(), error.depth());
+                    let error = error.into_io_error().unwrap_or_else(|| io::Error::other("a circle of links"));
+                    if depth == 0 {
+                        return Err(error);
+                    }
+                    if self.directories.last() == Some(&refused) {
+                        self.directories.pop();
+                    }
+                    self.refused.push((refused, error));
+                }
             }
         }
         Ok(())
     }
 
-    fn add_entry(&mut self, path: &Path, depth: usize) -> io::Result<()> {
-        if fs::symlink_metadata(path)?.is_dir() {
-            if depth == MOST_DEPTH {
-                return Err(io::Error::other(format!("directories are nested deeper than {MOST_DEPTH}")));
-            }
-            return self.add_directory(path, depth + 1);
-        }
+    fn add_entry(&mut self, path: &Path) -> io::Result<()> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => self.add_file(path.to_owned(), &metadata),
             // A link that leads nowhere, or a file that was removed since.

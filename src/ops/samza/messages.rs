@@ -1,8 +1,9 @@
-//! Reads a dump of a checkpoint topic. The last message of each task and version counts.
+//! The messages of a checkpoint topic. The last message of each task and version counts.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::str::Utf8Error;
 
 use super::finding::{SamzaCode, SamzaFinding};
 use super::found::{Found, TaskCheckpoint};
@@ -13,7 +14,7 @@ use crate::samza::topic::Message;
 /// The latest checkpoints by job, task and version.
 pub(super) type Latest = BTreeMap<(Option<String>, String, Version), TaskCheckpoint>;
 
-/// Reads the messages of `file` line by line.
+/// Reads the messages of a dump line by line.
 pub(super) fn read(file: &Listed, found: &mut Found, latest: &mut Latest) -> io::Result<()> {
     let mut lines = BufReader::new(File::open(&file.path)?);
     let mut line = Vec::new();
@@ -30,26 +31,37 @@ pub(super) fn read(file: &Listed, found: &mut Found, latest: &mut Latest) -> io:
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
-            add(file, number, line, found, latest);
+            let message = match std::str::from_utf8(line) {
+                Ok(text) => Message::parse(text).map_err(|error| error.to_string()),
+                Err(error) => Err(not_text(error)),
+            };
+            add(&file.shown(), format!("{}:{number}", file.shown()), message, found, latest);
         }
     }
     Ok(())
 }
 
-fn add(file: &Listed, number: u64, line: &[u8], found: &mut Found, latest: &mut Latest) {
-    let place = format!("{}:{number}", file.shown());
+/// Says why bytes are not text.
+pub(super) fn not_text(error: Utf8Error) -> String {
+    format!("bytes that are not UTF-8 after byte {}", error.valid_up_to())
+}
+
+/// Adds a message of `source`, which is at `place` there, or the reason why it cannot be read.
+pub(super) fn add(
+    source: &str,
+    place: String,
+    message: Result<Message, String>,
+    found: &mut Found,
+    latest: &mut Latest,
+) {
     let damaged =
         |expected: &str, reason: String| SamzaFinding::new(SamzaCode::CheckpointDamaged, &place, expected, reason);
-    let message = match std::str::from_utf8(line) {
-        Ok(text) => Message::parse(text).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("bytes that are not UTF-8 after byte {}", error.valid_up_to())),
-    };
     let message = match message {
         Ok(message) => message,
         Err(reason) => return found.findings.push(damaged("a message with its key", reason)),
     };
     let Some(version) = message.key.version else { return };
-    found.groupers.entry(file.shown()).or_default().insert(message.key.grouper);
+    found.groupers.entry(source.to_owned()).or_default().insert(message.key.grouper);
     let key = (message.job, message.key.task, version);
     // An older checkpoint does not count once there is a newer message, whatever is in it.
     latest.remove(&key);

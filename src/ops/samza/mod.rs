@@ -1,6 +1,6 @@
 //! Looks at what Apache Samza left on disk: checkpoint files, dumps of checkpoint topics, local stores, blob stores.
 //!
-//! Everything is only read. `docs/samza.md` says what each of them is.
+//! Everything is only read, a checkpoint topic from its brokers too. `docs/samza.md` says what each of them is.
 
 pub mod blobs;
 pub mod diff;
@@ -9,4 +9,5 @@ pub mod found;
 mod listing;
 mod messages;
 pub mod read;
+pub mod topic;
 pub mod verify;

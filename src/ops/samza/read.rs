@@ -1,4 +1,4 @@
-//! Finds out what the files below some paths are, and reads them.
+//! Finds out what the files below some paths are, and reads them and checkpoint topics.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,6 +8,8 @@ use super::finding::{SamzaCode, SamzaFinding};
 use super::found::{Found, LocalStore, Snapshot, Task, TaskCheckpoint, natural};
 use super::listing::{Listed, Listing};
 use super::messages::{self, Latest};
+use super::topic::{self, TopicAddress};
+use crate::kafka::KafkaError;
 use crate::samza::checkpoint::{Checkpoint, Version};
 use crate::samza::error::FormatError;
 use crate::samza::names;
@@ -29,11 +31,31 @@ enum Kind {
 /// What a blob store of a test adds to the name of a blob that was deleted.
 pub(super) const DELETED: &str = "-DELETED";
 
-/// Reads everything below `paths`. Fails only if one of these cannot be opened at all.
-pub fn read(paths: &[PathBuf]) -> Result<Found, (PathBuf, io::Error)> {
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A path that the user named.
+    #[error("cannot read `{}`", path.display())]
+    Path { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Topic(#[from] KafkaError),
+}
+
+/// What to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    pub paths: Vec<PathBuf>,
+    pub topics: Vec<TopicAddress>,
+    /// The properties of librdkafka with which the topics are read.
+    pub properties: Vec<(String, String)>,
+}
+
+/// Reads everything below the paths, then the topics. Fails only if one of these cannot be opened at all, or if a topic
+/// cannot be read to its end.
+pub fn read(sources: &Sources) -> Result<Found, ReadError> {
     let mut found = Found::default();
-    for path in paths {
-        found.listing.add(path).map_err(|error| (path.clone(), error))?;
+    for path in &sources.paths {
+        found.listing.add(path).map_err(|source| ReadError::Path { path: path.clone(), source })?;
     }
     let listing = std::mem::take(&mut found.listing);
     let refused = listing.refused.iter().map(|(path, error)| (path.display().to_string(), error.to_string()));
@@ -48,6 +70,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Found, (PathBuf, io::Error)> {
         if let Err(error) = kind.and_then(|kind| add(kind, file, &mut found, &mut latest)) {
             found.refused.push((file.shown(), error.to_string()));
         }
+    }
+    for address in &sources.topics {
+        topic::read(address, &sources.properties, &mut found, &mut latest)?;
     }
     found.findings.extend(incomplete(&listing, &found));
     found.listing = listing;

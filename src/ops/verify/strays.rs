@@ -92,8 +92,12 @@ impl Strays<'_> {
             Some(listed) => listed.into_iter().collect(),
             None => self.storage.list(path)?,
         };
-        let (belonging, others): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(belongs);
-        for entry in others {
+        let (belonging, others): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(&belongs);
+        // A link, say, in place of a directory of the store is not foreign: reading the directory fails.
+        let replaced = |entry: &Entry| {
+            entry.kind == EntryKind::Other && belongs(&Entry { kind: EntryKind::Directory, ..entry.clone() })
+        };
+        for entry in others.into_iter().filter(|entry| !replaced(entry)) {
             let path = path.map_or_else(|| entry.name.clone(), |path| format!("{path}/{}", entry.name));
             let code = if entry.has_temporary_name() { FindingCode::Leftover } else { FindingCode::ForeignFile };
             let found = match entry.kind {

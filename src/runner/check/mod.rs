@@ -7,7 +7,8 @@ use crate::runner::check::inputs::{check_files, check_followed, check_topic};
 use crate::runner::check::store::check_store;
 use crate::runner::check_names::{FirstRecords, first_records};
 use crate::runner::error::RunError;
-use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::dead_letter::DeadLetterFile;
+use crate::runner::output::plans::{OutputPlans, line_files};
 use crate::runner::pipeline::paths::check_paths;
 use crate::values::error_chain::in_one_line;
 
@@ -26,6 +27,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         store: None,
         holder: None,
         latest: None,
+        is_unreadable: false,
         differences: Vec::new(),
         inputs: Vec::new(),
         input_notes: Vec::new(),
@@ -46,10 +48,12 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         }
     }
     report.problems.extend(check_paths(job, &outputs).err().map(|error| in_one_line(&error)));
-    let mut start = Vec::new();
-    if job.checkpoint.enabled {
-        start = check_store(job, &outputs, &mut report)?;
-    }
+    let start = if job.checkpoint.enabled { check_store(job, &outputs, &mut report)? } else { Some(Vec::new()) };
+    let Some(start) = start else {
+        report.is_unreadable = true;
+        return Ok(report);
+    };
+    check_line_files(job, &mut report);
     let mut unread = match job.input.follow {
         _ if job.input.topic.is_some() => {
             check_topic(job, &start, &mut report);
@@ -61,6 +65,20 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     unread.truncate(MAX_FIRST_FILES);
     check_first_records(job, &filter_fields, unread, &mut report);
     Ok(report)
+}
+
+/// Checks whether a run could open the files of dead letters and late records.
+fn check_line_files(job: &JobSpec, report: &mut Report) {
+    // The first run after a roll back puts the lines back that the checkpoint counts.
+    let last = report.latest.as_deref();
+    if last.is_some_and(|last| last.restored_from.is_some()) {
+        return;
+    }
+    for file in line_files(job) {
+        let name = file.path.display().to_string();
+        let checked = DeadLetterFile::check(&name, &job.resolve(file.path), last.and_then(file.part));
+        report.problems.extend(checked.err().map(|error| in_one_line(&error)));
+    }
 }
 
 /// The most files whose first records are read.

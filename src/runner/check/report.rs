@@ -17,6 +17,8 @@ pub struct Report {
     /// The run that holds the store, in its own words.
     pub holder: Option<String>,
     pub latest: Option<Box<Manifest>>,
+    /// Whether the store or its latest checkpoint cannot be read. One of the problems says why, and `inputs` is empty.
+    pub is_unreadable: bool,
     /// How the job file differs from the job that wrote the latest checkpoint.
     pub differences: Vec<Difference>,
     pub inputs: Vec<InputReport>,

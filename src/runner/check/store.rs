@@ -7,7 +7,7 @@ use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::check::report::Report;
 use crate::runner::error::{ResumeError, RunError};
-use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::plans::{OutputPlans, existing_lines};
 use crate::runner::pipeline::field_types::with_types;
 use crate::runner::pipeline::prepare::Places;
 use crate::runner::resumable::fits;
@@ -19,12 +19,12 @@ use crate::storage::local::holder;
 use crate::store::{Committed, Store, StoreError};
 use crate::values::error_chain::in_one_line;
 
-/// Finds the latest checkpoint and checks whether the job fits it. Returns its positions.
+/// Finds the latest checkpoint and checks whether the job fits it. Returns its positions, or `None` if they cannot be read.
 pub(super) fn check_store(
     job: &JobSpec,
     outputs: &OutputPlans,
     report: &mut Report,
-) -> Result<Vec<PositionRow>, RunError> {
+) -> Result<Option<Vec<PositionRow>>, RunError> {
     let place = job.resolve(&job.checkpoint.store).display().to_string();
     report.store = Some(place.clone());
     // A place that cannot be reached is a problem already.
@@ -35,18 +35,24 @@ pub(super) fn check_store(
             store
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
-            let missing = |output| ResumeError::StoreMissing { place, output }.to_string();
-            report.problems.extend(published.map(missing));
-            return Ok(Vec::new());
+            let missing = match (published, existing_lines(job)) {
+                (Some(output), _) => Some(ResumeError::StoreMissing { place, output }),
+                (None, Some(file)) => {
+                    Some(ResumeError::StoreOfLinesMissing { place, file: file.display().to_string() })
+                }
+                (None, None) => None,
+            };
+            report.problems.extend(missing.map(|missing| missing.to_string()));
+            return Ok(Some(Vec::new()));
         }
         // One of the problems says so.
         Err(RunError::Store(StoreError::Storage(StorageError::NotADirectory { .. }))) if !report.would_run() => {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         Err(error @ RunError::Store(StoreError::Storage(_))) => return Err(error),
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Ok(Vec::new());
+            return Ok(None);
         }
     };
     if let Some(holder) = &report.holder {
@@ -57,18 +63,23 @@ pub(super) fn check_store(
     Ok(start)
 }
 
-/// Checks whether the job fits the latest checkpoint of `store`. Returns its positions.
-fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report: &mut Report) -> Vec<PositionRow> {
+/// Checks whether the job fits the latest checkpoint of `store`. Returns its positions, or `None` if they cannot be read.
+fn check_latest(
+    job: &JobSpec,
+    store: &Store,
+    published: Option<String>,
+    report: &mut Report,
+) -> Option<Vec<PositionRow>> {
     let committed = match store.latest_present() {
         Ok(Some(committed)) => committed,
         Ok(None) => {
             let missing = |output| ResumeError::CheckpointsMissing { place: store.place(), output }.to_string();
             report.problems.extend(published.map(missing));
-            return Vec::new();
+            return Some(Vec::new());
         }
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Vec::new();
+            return None;
         }
     };
     report.latest = Some(Box::new(committed.manifest.clone()));
@@ -76,7 +87,7 @@ fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report:
         Ok(definition) => definition,
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            return Vec::new();
+            return None;
         }
     };
     report.differences = job::differences(&definition, &with_types(job, &definition));
@@ -86,10 +97,10 @@ fn check_latest(job: &JobSpec, store: &Store, published: Option<String>, report:
     let rows = store.object(table).map_err(RunError::from);
     let rows = rows.and_then(|bytes| positions::decode(bytes).map_err(RunError::table(table.object)));
     match rows {
-        Ok(rows) => newest(&rows, committed.manifest.older_cuts.len() + 1),
+        Ok(rows) => Some(newest(&rows, committed.manifest.older_cuts.len() + 1)),
         Err(error) => {
             report.problems.push(in_one_line(&error));
-            Vec::new()
+            None
         }
     }
 }

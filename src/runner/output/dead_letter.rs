@@ -133,11 +133,39 @@ struct Line<'a> {
 }
 
 impl DeadLetterFile {
+    /// Checks whether [`DeadLetterFile::open`] would accept the file at `path`, without writing.
+    ///
+    /// Fails if the file is shorter than what `committed` names, because lines that a checkpoint counts are missing. Also
+    /// fails if it would be emptied and is not a dead-letter file: by mistake, the job file may name the input itself.
+    pub fn check(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<(), OutputError> {
+        let shown = || path.display().to_string();
+        let bytes = committed_bytes(name, committed);
+        let found = match std::fs::metadata(path) {
+            // Opening a pipe would wait for its reader.
+            Ok(found) if !found.is_file() => return Err(OutputError::DeadLetterTaken { path: shown() }),
+            Ok(found) => found.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(OutputError::DeadLetter { path: shown(), source }),
+        };
+        if found < bytes {
+            return Err(OutputError::DeadLetterShort { path: shown(), expected: bytes, found });
+        }
+        if bytes == 0 && found > 0 && !is_ours(path)? {
+            return Err(OutputError::DeadLetterTaken { path: shown() });
+        }
+        Ok(())
+    }
+
+    /// Returns whether the file at `path` has lines of bad records, perhaps of an earlier run. One that cannot be read does
+    /// not count.
+    pub fn has_lines(path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) && is_ours(path).unwrap_or(false)
+    }
+
     /// Opens the file at `path`, named `name` in the job file, and truncates it to what `committed` names, or to
     /// nothing without a checkpoint.
     ///
-    /// Fails if the file is shorter, because lines that a checkpoint counts are missing. Also fails if it would be
-    /// emptied and is not a dead-letter file: by mistake, the job file may name the input itself.
+    /// Fails as [`DeadLetterFile::check`] does.
     pub fn open(name: &str, path: &Path, committed: Option<&DeadLetter>) -> Result<DeadLetterFile, OutputError> {
         let error = |source| OutputError::DeadLetter { path: path.display().to_string(), source };
         if let Some(parent) = path.parent() {
@@ -145,23 +173,10 @@ impl DeadLetterFile {
         }
         // A copy that a killed run has left.
         let _ = std::fs::remove_file(copy_path(path));
-        let bytes = committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes);
-        if bytes > 0 && !path.exists() {
-            return Err(OutputError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found: 0 });
-        }
-        // Opening a pipe would wait for its reader.
-        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(OutputError::DeadLetterTaken { path: path.display().to_string() });
-        }
+        DeadLetterFile::check(name, path, committed)?;
+        let bytes = committed_bytes(name, committed);
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(path).map_err(error)?;
-        let found = file.metadata().map_err(error)?.len();
-        if found < bytes {
-            return Err(OutputError::DeadLetterShort { path: path.display().to_string(), expected: bytes, found });
-        }
-        if bytes == 0 && !is_ours(&mut file).map_err(error)? {
-            return Err(OutputError::DeadLetterTaken { path: path.display().to_string() });
-        }
         // The name must be durable before a checkpoint relies on it.
         flush_name(path).map_err(error)?;
         file.set_len(bytes).map_err(error)?;
@@ -204,11 +219,18 @@ impl DeadLetterFile {
 /// The beginning of every line.
 const BEGINNING: &[u8] = b"{\"partition\":\"";
 
-/// Returns whether `file` is empty or begins like a dead-letter file, possibly with a torn line.
-fn is_ours(file: &mut File) -> io::Result<bool> {
+/// Returns whether the file at `path` is empty or begins like a dead-letter file, possibly with a torn line.
+fn is_ours(path: &Path) -> Result<bool, OutputError> {
     let mut beginning = Vec::new();
-    file.take(BEGINNING.len() as u64).read_to_end(&mut beginning)?;
+    File::open(path)
+        .and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning))
+        .map_err(|source| OutputError::DeadLetter { path: path.display().to_string(), source })?;
     Ok(BEGINNING.starts_with(&beginning))
+}
+
+/// Returns how many bytes of the file `name` belong to a checkpoint.
+fn committed_bytes(name: &str, committed: Option<&DeadLetter>) -> u64 {
+    committed.filter(|committed| committed.path == name).map_or(0, |committed| committed.bytes)
 }
 
 /// Appends the line of a bad record: JSON with its partition, offset, number, reason and data.

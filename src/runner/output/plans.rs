@@ -1,8 +1,13 @@
 //! Everything that a job writes as files that its checkpoints publish.
 
+use std::path::{Path, PathBuf};
+
+use crate::format::manifest::{DeadLetter, Manifest};
 use crate::job::{JobSpec, OnError, OnLate};
+use crate::runner::output::dead_letter::DeadLetterFile;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
+use crate::values::url::is_url;
 
 /// The outputs of a job.
 #[derive(Debug, Clone, Default)]
@@ -41,4 +46,31 @@ impl OutputPlans {
         }
         Ok(None)
     }
+}
+
+/// A file to which checkpoints append lines.
+#[derive(Debug)]
+pub struct LineFile<'a> {
+    /// The file as the job file names it.
+    pub path: &'a Path,
+    /// Returns what a manifest says about this file.
+    pub part: fn(&Manifest) -> Option<&DeadLetter>,
+}
+
+/// Returns the files of `job`, not the objects, that get its dead letters and its late records.
+pub fn line_files(job: &JobSpec) -> impl Iterator<Item = LineFile<'_>> {
+    let dead = match &job.input.on_error {
+        OnError::DeadLetter(path) => Some(LineFile { path, part: |manifest| manifest.dead_letter.as_ref() }),
+        OnError::Fail | OnError::Skip => None,
+    };
+    let late = match job.window.as_ref().map(|window| &window.on_late) {
+        Some(OnLate::DeadLetter(path)) => Some(LineFile { path, part: |manifest| manifest.late_records.as_ref() }),
+        _ => None,
+    };
+    [dead, late].into_iter().flatten().filter(|file| !is_url(file.path))
+}
+
+/// Returns a file with lines of an earlier run of `job`, if there is one.
+pub fn existing_lines(job: &JobSpec) -> Option<PathBuf> {
+    line_files(job).map(|file| job.resolve(file.path)).find(|path| DeadLetterFile::has_lines(path))
 }

@@ -8,7 +8,7 @@ use crate::format::store_file::StoreFile;
 use crate::job::JobSpec;
 use crate::runner::error::{JobError, ResumeError, RunError};
 use crate::runner::options::Options;
-use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::plans::{OutputPlans, existing_lines};
 use crate::runner::pipeline::paths::places;
 use crate::runner::storage_opener::StorageOpener;
 use crate::storage::Storage;
@@ -32,6 +32,10 @@ pub(crate) fn open_store(
         Err(StoreError::NoStore { place }) => {
             if let Some(output) = outputs.published()? {
                 return Err(ResumeError::StoreMissing { place, output }.into());
+            }
+            // A run that was killed before its first checkpoint may have written lines, but not before it made the store.
+            if let Some(file) = existing_lines(job) {
+                return Err(ResumeError::StoreOfLinesMissing { place, file: file.display().to_string() }.into());
             }
             if options.must_resume {
                 return Err(ResumeError::NothingToResume { place }.into());

@@ -1,11 +1,11 @@
 //! Listing directories.
 
-use std::ffi::OsStr;
-use std::fs::Metadata;
-use std::io;
-use std::time::UNIX_EPOCH;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 
-use walkdir::{DirEntry, WalkDir};
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::io::Errno;
 
 use crate::storage::error::StorageError;
 use crate::storage::local::root::Root;
@@ -13,43 +13,45 @@ use crate::storage::{Entry, EntryKind};
 
 /// Returns the entries of `dir`, sorted by name. A directory that does not exist is empty.
 pub(super) fn entries(root: &Root, dir: &str) -> Result<Vec<Entry>, StorageError> {
-    // Refuses symbolic links on the way, which walkdir would follow.
-    match root.open_dir("list", dir) {
+    let opened = match root.open_dir("list", dir) {
         Err(StorageError::NotFound { .. }) => return Ok(Vec::new()),
         opened => opened?,
     };
-    let gone = |error: &walkdir::Error| error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound);
-    let found = match names(root, dir) {
-        Err(error) if gone(&error) => return Ok(Vec::new()),
-        found => found.map_err(|error| root.failed("list", dir, io::Error::from(error)))?,
+    let found = match names(opened.as_fd()) {
+        Err(Errno::NOENT) => return Ok(Vec::new()),
+        found => found.map_err(|error| root.failed("list", dir, error))?,
     };
     let mut entries = Vec::with_capacity(found.len());
-    for entry in found {
-        match entry.metadata() {
-            Ok(metadata) => entries.push(Entry {
-                name: readable(entry.file_name()),
-                kind: kind(&metadata),
-                bytes: if metadata.is_file() { metadata.len() } else { 0 },
-                modified_seconds: modified_seconds(&metadata),
-            }),
+    for name in found {
+        match rustix::fs::statat(&opened, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => entries.push(entry(&name, &found)),
             // Deleted since it was listed.
-            Err(error) if gone(&error) => {}
-            Err(error) => return Err(root.failed("list", dir, io::Error::from(error))),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(root.failed("list", dir, error)),
         }
     }
     entries.sort();
     Ok(entries)
 }
 
-/// Returns the entries of `dir` as the system has them.
-pub(super) fn names(root: &Root, dir: &str) -> Result<Vec<DirEntry>, walkdir::Error> {
-    WalkDir::new(root.on_disk(dir))
-        .min_depth(1)
-        .max_depth(1)
-        .follow_links(false)
-        .follow_root_links(dir.is_empty())
-        .into_iter()
-        .collect()
+/// Returns the names in `dir` as the system has them.
+pub(super) fn names(dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    let names = Dir::read_from(dir)?.map(|entry| entry.map(|entry| entry.file_name().to_owned()));
+    names.filter(|name| name.as_ref().map_or(true, |name| !matches!(name.to_bytes(), b"." | b".."))).collect()
+}
+
+fn entry(name: &CString, found: &Stat) -> Entry {
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        _ => EntryKind::Other,
+    };
+    Entry {
+        name: readable(OsStr::from_bytes(name.to_bytes())),
+        kind,
+        bytes: if kind == EntryKind::File { found.st_size as u64 } else { 0 },
+        modified_seconds: Some(found.st_mtime),
+    }
 }
 
 /// Returns a name with `\xNN` in place of each byte that is not UTF-8, so that different names stay different.
@@ -60,20 +62,4 @@ fn readable(name: &OsStr) -> String {
         chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
     }
     text
-}
-
-fn kind(metadata: &Metadata) -> EntryKind {
-    match metadata.file_type() {
-        file_type if file_type.is_file() => EntryKind::File,
-        file_type if file_type.is_dir() => EntryKind::Directory,
-        _ => EntryKind::Other,
-    }
-}
-
-fn modified_seconds(metadata: &Metadata) -> Option<i64> {
-    let modified = metadata.modified().ok()?;
-    match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_secs()).ok(),
-        Err(before) => i64::try_from(before.duration().as_secs()).ok().map(|seconds| -seconds),
-    }
 }

@@ -175,11 +175,11 @@ impl Storage for LocalStorage {
         let (parent, name) = split(path);
         let failed = |source: io::Error| self.root.failed("delete", path.as_str(), source);
         let dir = self.root.open_dir("delete", path.as_str())?;
-        for entry in list::names(&self.root, path.as_str()).map_err(|error| failed(error.into()))? {
-            match rustix::fs::unlinkat(&dir, entry.file_name(), AtFlags::empty()) {
+        for name in list::names(dir.as_fd()).map_err(|error| failed(error.into()))? {
+            match rustix::fs::unlinkat(&dir, name.as_c_str(), AtFlags::empty()) {
                 Err(Errno::NOENT) => {}
                 result => result.map_err(|source| {
-                    self.root.failed("delete", &format!("{path}/{}", entry.file_name().to_string_lossy()), source)
+                    self.root.failed("delete", &format!("{path}/{}", name.to_string_lossy()), source)
                 })?,
             }
         }

@@ -91,6 +91,11 @@ impl Root {
         !rustix::fs::stat(&self.path).is_ok_and(|now| identity(&now) == identity(&found))
     }
 
+    /// Returns whether the root is a symbolic link to something that does not exist, perhaps not mounted.
+    fn leads_nowhere(&self) -> bool {
+        self.path.is_symlink() && matches!(self.path.try_exists(), Ok(false))
+    }
+
     pub(super) fn open_dir(&self, action: &'static str, dir: &str) -> Result<OwnedFd, StorageError> {
         self.open()
             .and_then(|root| if dir.is_empty() { Ok(root) } else { open_beneath(root.as_fd(), dir, DIRECTORY) })
@@ -122,7 +127,9 @@ impl Root {
         let source = source.into();
         let shown = self.shown(path);
         match Errno::from_io_error(&source) {
-            Some(Errno::NOENT | Errno::STALE) if self.is_gone() => StorageError::Gone { path: self.shown("") },
+            Some(Errno::NOENT | Errno::STALE) if self.is_gone() || self.leads_nowhere() => {
+                StorageError::Gone { path: self.shown("") }
+            }
             Some(Errno::NOENT) => StorageError::NotFound { path: shown },
             Some(Errno::EXIST | Errno::NOTEMPTY) => StorageError::Exists { path: shown },
             Some(Errno::ISDIR | Errno::NXIO) => StorageError::NotAFile { path: shown },

@@ -36,4 +36,4 @@ pub use leftovers::{Fate, Leftover, LeftoverKind};
 pub use plan::{DEFAULT_GRACE, Plan, PlannedCheckpoint, PrunedEarlier, Request};
 pub use planning::plan;
 pub use sweep::{Outcome, Writers};
-pub use undo::{UndoPlan, apply_undo, plan_undo};
+pub use undo::{UndoPlan, apply_undo, plan_undo, settle_undo};

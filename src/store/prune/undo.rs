@@ -60,6 +60,14 @@ pub fn plan_undo(store: &Store, progress: &dyn Progress) -> Result<UndoPlan, Pru
     Ok(UndoPlan { pruned: time, checkpoints: read.iter().map(|read| (read.sequence, read.sha256)).collect() })
 }
 
+/// Makes durable what an undo that died has brought back, where [`plan_undo`] finds nothing else. `holder` says who
+/// does it.
+pub fn settle_undo(store: &Store, holder: &str) -> Result<(), PruneError> {
+    // Taking the lock flushes the names that its previous holder may have left unflushed.
+    store.lock_prune(holder)?;
+    Ok(())
+}
+
 /// Brings back the checkpoints of `plan` at `now`. `holder` says who does it.
 ///
 /// Fails with [`PruneError::Moved`] if the plan no longer fits the store. If it is stopped, the next one continues.

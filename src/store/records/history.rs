@@ -22,8 +22,8 @@ mod reading;
 pub use departures::{Departure, Departures, History};
 pub use event::{Event, EventCheckpoint, EventKind, NewEvent, Range};
 use reading::{Reading, read};
+pub(super) use reading::{bytes, numbers, read_whole, whole};
 pub use reading::{is_whole, named_in, whole_event};
-pub(super) use reading::{numbers, read_whole};
 
 /// How many checkpoints one event names; more make several events.
 const CHECKPOINTS_PER_EVENT: usize = 4_000;

@@ -8,7 +8,7 @@ use crate::format::layout;
 use crate::format::sealed::Sealed;
 use crate::storage::{Storage, StorageError};
 use crate::store::error::StoreError;
-use crate::store::records::history::{Departures, Event, EventKind, History, numbers, read_whole};
+use crate::store::records::history::{Departures, Event, EventKind, History, bytes, numbers, read_whole, whole};
 use crate::store::store::Store;
 
 impl Store {
@@ -54,10 +54,18 @@ struct OwnEvents {
 }
 
 impl OwnEvents {
+    /// Fails if the system refuses to read one, which may overtake what the others say.
     fn read(storage: &dyn Storage) -> Result<OwnEvents, StorageError> {
         let numbers = numbers(storage)?;
         let last = numbers.iter().copied().max().unwrap_or(0);
-        let events = numbers.into_iter().filter_map(|number| Some((number, read_whole(storage, number)?))).collect();
+        let mut events = BTreeMap::new();
+        for number in numbers {
+            match bytes(storage, number) {
+                Ok(bytes) => events.extend(whole(number, bytes).map(|event| (number, event))),
+                Err(error) if error.is_inconclusive() => return Err(error),
+                Err(_) => {}
+            }
+        }
         Ok(OwnEvents { events, last })
     }
 

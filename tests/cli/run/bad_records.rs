@@ -105,7 +105,7 @@ fn a_bad_record_stops_the_run_and_is_reported_with_its_place() {
             format!(
                 "error: bad record {record} of `data` at byte {offset}: {reason}\n\
                  hint: the record starts with `{begins}`\n\
-                 hint: fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in job.yaml; the next run resumes from the latest checkpoint\n"
+                 hint: fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in job.yaml; the next run resumes from the latest checkpoint, if there is one\n"
             )
         );
         assert!(!env.path("out").exists());
@@ -245,4 +245,47 @@ fn dead_letters_follow_a_rollback_and_a_roll_forward() {
     env.write("data", beginning + "another\n");
     assert_eq!(run(0).0, other);
     env.run(&["verify", "store", "--deep"]).expect(0);
+}
+
+#[test]
+fn dead_letters_are_not_emptied_by_a_run_whose_store_is_missing() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: j\ninput: {files: in.jsonl, on_error: {dead_letter: left-out.jsonl}}\nkey: k\n\
+         process: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
+    );
+    env.write("in.jsonl", "{\"k\":\"a\"}\n{bad\n");
+    env.run(&["run", "job.yaml"]).expect(3);
+    let lines = env.read("left-out.jsonl");
+    assert_eq!(lines.lines().count(), 1);
+    env.shell("mv s lost").expect(0);
+    let error = "`s` is not a store, yet `left-out.jsonl` has records of an earlier run: the checkpoints are missing";
+    let checked = env.run(&["check", "job.yaml"]).expect(1);
+    assert!(checked.stdout.contains(error), "{checked}");
+    let refused = env.run(&["run", "job.yaml"]).expect(10);
+    let hint = "hint: put the store back, or move `left-out.jsonl` away to start from scratch";
+    assert!(refused.stderr.contains(error) && refused.stderr.contains(hint), "{refused}");
+    assert_eq!(env.read("left-out.jsonl"), lines);
+    env.shell("mv lost s").expect(0);
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.shell("rm -r s left-out.jsonl").expect(0);
+    env.run(&["run", "job.yaml"]).expect(3);
+    assert_eq!(env.read("left-out.jsonl"), lines);
+}
+
+#[test]
+fn lines_of_a_run_that_was_killed_before_its_first_checkpoint_are_replaced() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: j\ninput: {files: in.jsonl, on_error: {dead_letter: bad.jsonl}}\nkey: k\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {store: s}\n",
+    );
+    env.write("in.jsonl", "{bad\n");
+    env.run(&["run", "job.yaml"]).expect(3);
+    let lines = env.read("bad.jsonl");
+    env.shell("rm -r s/checkpoints/* && cat bad.jsonl bad.jsonl >twice && mv twice bad.jsonl").expect(0);
+    env.run(&["run", "job.yaml"]).expect(3);
+    assert_eq!(env.read("bad.jsonl"), lines);
 }

@@ -38,3 +38,22 @@ fn what_is_not_of_samza_is_not_found() {
     }
     env.run(&["samza", "diff", "samza/files", "empty"]).expect(10);
 }
+
+#[test]
+fn an_address_of_a_topic_that_is_not_whole_is_refused_before_anything_is_read() {
+    let env = env();
+    for verb in ["inspect", "verify"] {
+        for address in ["kafka://", "kafka://localhost:1/j", "kafka://localhost:1/j/1/2", "kafka:///j/1"] {
+            let output = env.run(&["samza", verb, "samza/files", address]).expect(2);
+            let message = format!("expected `kafka://BROKERS/JOB/ID`, found `{address}`");
+            assert!(output.stderr.contains(&message) && output.stdout.is_empty(), "{output}");
+        }
+        let twice = ["samza", verb, "kafka://localhost:1/my_job/1", "kafka://localhost:1/my-job/2"];
+        let output = env.run(&twice).expect(2);
+        assert!(output.stderr.contains("cannot be told apart"), "{output}");
+        env.write("settings", "sasl.username=a\nnone\n");
+        let bad = ["samza", verb, "kafka://localhost:1/j/1", "--kafka-settings", "settings"];
+        let output = env.run(&bad).expect(2);
+        assert!(output.stderr.contains("line 2 of `settings` is not `name=value`"), "{output}");
+    }
+}

@@ -143,11 +143,7 @@ impl Places {
             })
             .collect();
         let replicas = ["b", "c"][..listed.len() - 1].join(", ");
-        let text = format!(
-            "job: j\ninput: {{files: 'data/*.jsonl', types: {{amount: number}}}}\nkey: k\ntasks: 4\n\
-             process: {{aggregate: {{n: count, sum: sum(amount)}}}}\n\
-             checkpoint: {{store: a, replicas: [{replicas}], min_copies: 1, records: 8{keep}}}\n"
-        );
+        let text = job(&format!(", replicas: [{replicas}], min_copies: 1, records: 8{keep}"));
         let done = run_job_on(&self.env.path("job.yaml"), &text, storages, latest_good, &Control::default());
         done.map(drop).map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
     }
@@ -247,6 +243,14 @@ impl Places {
         }
         Some(Outcome::Done)
     }
+}
+
+/// Returns the job file with `more` about its checkpoints.
+pub fn job(more: &str) -> String {
+    format!(
+        "job: j\ninput: {{files: 'data/*.jsonl', types: {{amount: number}}}}\nkey: k\ntasks: 4\n\
+         process: {{aggregate: {{n: count, sum: sum(amount)}}}}\ncheckpoint: {{store: a{more}}}\n"
+    )
 }
 
 fn outcome<T, E: std::fmt::Debug>(done: Result<T, E>) -> Outcome {

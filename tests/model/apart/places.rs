@@ -7,6 +7,7 @@ use ckpt::format::manifest::{Manifest, Trigger};
 use ckpt::ops::copy;
 use ckpt::ops::finding::{FindingCode, Severity};
 use ckpt::ops::verify::{Depth, verify};
+use ckpt::runner::process::processor::Processors;
 use ckpt::storage::Storage;
 use ckpt::store::Store;
 use ckpt::values::digest::Digest;
@@ -14,11 +15,13 @@ use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
 use jiff::Timestamp;
 
+use super::deeds::job;
 use super::story::{Deed, PLACES, Step};
 use super::truth::{Seen, Truth, kept};
 use crate::model::oracle::{Full, Model, read};
 use crate::model::world::HOLDER;
 use crate::support::Env;
+use crate::support::in_process::resume_from_each;
 use crate::support::random::Random;
 use crate::support::simulated::{Disk, Process};
 
@@ -183,7 +186,24 @@ impl Places {
         let plan = copy::plan(&source, &sequences, Arc::new(disk.calm())).expect("planned");
         let copied = copy::apply(&source, &plan, self.now, HOLDER, &Silent).expect("copied");
         assert!(copied.unreadable.is_empty(), "{:?}", copied.unreadable);
-        self.check_whole(&Store::open(vec![Arc::new(disk.calm())]).expect("a store"), place);
+        let copy = Store::open(vec![Arc::new(disk.calm())]).expect("a store");
+        self.check_whole(&copy, place);
+        self.resume_from_each(&copy);
+    }
+
+    /// Checks that a run resumes from each checkpoint of `store`, and ends with the state of a run that began there.
+    pub fn resume_from_each(&self, store: &Store) {
+        let elsewhere = Env::in_memory();
+        std::os::unix::fs::symlink(self.env.path("data"), elsewhere.path("data")).expect("linked");
+        let all: BTreeMap<String, u64> =
+            self.model.inputs.iter().map(|(name, records)| (name.clone(), records.len() as u64)).collect();
+        let job = job("");
+        resume_from_each(store, elsewhere.dir(), &job, &Processors::default(), |sequence, end| {
+            let begun = store.manifest(sequence).expect("read").sha256;
+            let latest = end.latest().expect("read").expect("a checkpoint");
+            let expected = self.model.at(&self.truth.contents[&begun], &all);
+            assert_eq!(read(end, latest.manifest.sequence), expected, "resumed from checkpoint {sequence}");
+        });
     }
 
     pub fn alone(&self, place: usize) -> Store {

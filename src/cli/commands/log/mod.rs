@@ -40,7 +40,7 @@ use views::{EntryLine, LogView};
 ///
 /// Examples:
 ///   ckpt log checkpoints/clicks
-///   ckpt log checkpoints/clicks --failed --since '7d ago'
+///   ckpt log checkpoints/clicks --failed --since 7d
 ///   ckpt log checkpoints/clicks -n 20
 ///   ckpt log checkpoints/clicks --json | jq '.log[] | select(.event == "failed")'
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, short = 'n', value_name = "N")]
     pub limit: Option<usize>,
 
-    /// Show only entries since this time, such as `2026-11-22T14:00` or `2h ago`
+    /// Show only entries since this time, such as `2026-11-22T14:00`, or since so long ago, such as `2h`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 
@@ -102,5 +102,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 fn time(text: &str, now: &Zoned) -> Result<Timestamp, CliError> {
-    units::parse_time(text, now).map_err(|error| CliError::usage(format!("`--since`: {error}")))
+    // `1h` alone says the same as `1h ago`.
+    let ago = units::parse_duration(text).is_ok().then(|| format!("{text} ago"));
+    units::parse_time(ago.as_deref().unwrap_or(text), now)
+        .map_err(|error| CliError::usage(format!("`--since`: {error}")))
 }

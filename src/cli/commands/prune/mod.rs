@@ -15,7 +15,7 @@ use crate::cli::text::{self, counted, ranges};
 use crate::cli::ui::Ui;
 use crate::store::Store;
 use crate::store::prune::policy::Policy;
-use crate::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo};
+use crate::store::prune::{PruneError, Request, apply, apply_undo, plan, plan_undo, settle_undo};
 use crate::values::units::{Age, parse_bytes, parse_duration};
 
 mod leftovers;
@@ -154,7 +154,14 @@ fn prune(args: &Args, store: &Store, ui: &mut Ui) -> Result<Exit, CliError> {
 
 fn undo(args: &Args, store: &Store, ui: &mut Ui) -> Result<Exit, CliError> {
     let now = ui.now();
-    let plan = plan_undo(store, &ui.progress("reading", Unit::Count("checkpoints")))?;
+    let holder = text::holder("`ckpt prune --undo`", &now);
+    let plan = match plan_undo(store, &ui.progress("reading", Unit::Count("checkpoints"))) {
+        Err(nothing @ PruneError::NothingToUndo { .. }) if !args.dry_run => {
+            settle_undo(store, &holder)?;
+            return Err(nothing.into());
+        }
+        plan => plan?,
+    };
     let numbers: Vec<u64> = plan.checkpoints.iter().map(|(sequence, _)| sequence.0).collect();
     let checkpoints = counted(numbers.len() as u64, "checkpoint");
     let pruned = Age::between(plan.pruned, now.timestamp());
@@ -164,7 +171,6 @@ fn undo(args: &Args, store: &Store, ui: &mut Ui) -> Result<Exit, CliError> {
     let confirmed = args.dry_run || is_confirmed(args.yes, "Bring them back?", ui)?;
     let done = confirmed && !args.dry_run;
     if done {
-        let holder = text::holder("`ckpt prune --undo`", &now);
         let progress = ui.progress("reading", Unit::Count("checkpoints"));
         apply_undo(store, &plan, &holder, now.timestamp(), &progress)?;
     }

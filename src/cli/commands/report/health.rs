@@ -108,6 +108,9 @@ impl Page<'_> {
             Concern::ReplicaUnusable { place, reason } => {
                 format!("Replica {} cannot be used: {}", shorten(place), shorten(reason))
             }
+            Concern::FellBack { files, first } => {
+                format!("Only another replica has {}: {}", counted(*files, "file"), shorten(first))
+            }
             Concern::ReplicaBehind { place, checkpoints } => {
                 format!("Replica {} is {} behind", shorten(place), counted(*checkpoints, "checkpoint"))
             }

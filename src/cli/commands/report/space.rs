@@ -45,7 +45,7 @@ impl Page<'_> {
                     @if let Ok(ranges) = &self.report.ranges { (ranges_chart(ranges).html(&self.zone)) }
                 }
                 p.soft {
-                    "The last column but one is what removing only that checkpoint would free. A chart of many points shows "
+                    "The second-to-last column is what removing only that checkpoint would free. A chart of many points shows "
                     "the largest value of each stretch; the chart by range of tasks has at most 60 checkpoints."
                 }
                 (table.html("checkpoints-table", left_out(shown.len(), checkpoints.len(), "newest")))

@@ -41,7 +41,8 @@ pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliErr
 }
 
 /// The state after any failure.
-const RESUMES: &str = "nothing uncommitted was published; the next run resumes from the latest checkpoint";
+const RESUMES: &str =
+    "nothing uncommitted was published; the next run resumes from the latest checkpoint, if there is one";
 
 /// How to start over.
 const START_OVER: &str = "start over in a new store (`checkpoint: store:`)";
@@ -113,22 +114,22 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             let begins = format!("the record starts with `{beginning}`");
             CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "fix the input, or set `input: on_error: skip` or `dead_letter: FILE` in {job}; the next run resumes from \
-                 the latest checkpoint"
+                 the latest checkpoint, if there is one"
             ))
         }
         RunError::Record(RecordError::Late { ref beginning, .. }) => {
             let begins = format!("the record starts with `{beginning}`");
             CliError::of(Exit::BadRecord, &error).hint(begins).hint(format!(
                 "increase `late`, or set `on_late: drop` or `dead_letter: FILE` in `window` of {job}; the next run resumes \
-                 from the latest checkpoint"
+                 from the latest checkpoint, if there is one"
             ))
         }
         RunError::Record(RecordError::TooManyBad { ref reasons, .. }) => {
             let mut too_many = CliError::of(Exit::BadRecord, &error);
             too_many.causes.extend(reasons.iter().map(bad_reason));
             too_many.hint(format!(
-                "fix the input, or raise `input: on_error: max` in {job}; nothing was published since the latest \
-                 checkpoint, from which the next run resumes"
+                "fix the input, or raise `input: on_error: max` in {job}; nothing uncommitted was published; the \
+                 next run resumes from the latest checkpoint, if there is one"
             ))
         }
         RunError::Record(RecordError::Unapplied { .. }) => CliError::of(Exit::BadRecord, &error),
@@ -186,6 +187,8 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
         }
         RunError::Resume(ResumeError::StoreMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the store back, or move `{output}` away to start from scratch")),
+        RunError::Resume(ResumeError::StoreOfLinesMissing { ref file, .. }) => CliError::of(Exit::NotFound, &error)
+            .hint(format!("put the store back, or move `{file}` away to start from scratch")),
         RunError::Resume(ResumeError::CheckpointsMissing { ref output, .. }) => CliError::of(Exit::NotFound, &error)
             .hint(format!("put the checkpoints back, or move `{output}` away to start from scratch")),
         RunError::Output(OutputError::Bucket(error)) => error.into(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::open::{PATH_HELP, open, parse_version, warn_of_unreadable};
+use super::open::{BrokerArgs, PATH_HELP, open, parse_version, warn_of_unreadable};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::VERSION;
@@ -39,11 +39,14 @@ pub struct Args {
     /// The version to use where a task has both, as `task.checkpoint.read.versions` of the job says
     #[arg(long, value_name = "1|2", value_parser = parse_version, default_value = "1")]
     pub read_version: Version,
+
+    #[command(flatten)]
+    pub brokers: BrokerArgs,
 }
 
 /// Compares the two and prints the differences.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let (old, new) = (open_whole(&args.old, ui)?, open_whole(&args.new, ui)?);
+    let (old, new) = (open_whole(&args.old, args, ui)?, open_whole(&args.new, args, ui)?);
     let differences = differences(&old, &new, args.read_version);
     if ui.is_json() {
         let views = differences.iter().map(DifferenceView::from).collect();
@@ -55,8 +58,8 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 /// Reads one side. What cannot be read cannot be compared.
-fn open_whole(path: &PathBuf, ui: &Ui) -> Result<Found, CliError> {
-    let found = open(std::slice::from_ref(path))?;
+fn open_whole(path: &PathBuf, args: &Args, ui: &Ui) -> Result<Found, CliError> {
+    let found = open(std::slice::from_ref(path), &args.brokers)?;
     if warn_of_unreadable(&found, ui) {
         let error = CliError::new(Exit::Damaged, format!("cannot compare `{}`: a file cannot be read", path.display()));
         return Err(error.hint("`ckpt samza verify PATH` lists all damage"));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::open::{PATH_HELP, open, parse_version, warn_of_unreadable};
+use super::open::{BrokerArgs, PATH_HELP, open, parse_version, warn_of_unreadable};
 use super::{offsets, state, stores, views};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -19,7 +19,11 @@ use crate::values::units::Age;
 /// V1 and V2 checkpoints side by side, then local stores and snapshots in blob
 /// stores. An offset is that of the last message that was processed. Files that
 /// cannot be read are reported as warnings, and the exit code is then 3; it is 10
-/// if there is nothing of Samza.
+/// if there is nothing of Samza, or no such topic.
+///
+/// A PATH such as kafka://localhost:9092/page-views/1 is the checkpoint topic of
+/// job `page-views` with id 1, which is read from its brokers. This needs a build
+/// with the feature `kafka`.
 ///
 /// With --properties, prints the offsets as `checkpoint-tool.sh --new-offsets`
 /// reads them.
@@ -45,11 +49,14 @@ pub struct Args {
     /// With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says
     #[arg(long, value_name = "1|2", value_parser = parse_version, default_value = "1", requires = "properties")]
     pub read_version: Version,
+
+    #[command(flatten)]
+    pub brokers: BrokerArgs,
 }
 
 /// Prints what was found.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
-    let mut found = open(&args.paths)?;
+    let mut found = open(&args.paths, &args.brokers)?;
     if let Some(name) = &args.task {
         keep_task(&mut found, name)?;
     }

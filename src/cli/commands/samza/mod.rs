@@ -19,8 +19,8 @@ mod views;
 
 /// Look at checkpoints of Apache Samza
 ///
-/// Reads what a Samza job left on disk, without Samza and without a broker, and
-/// changes nothing. docs/samza.md says what can be read.
+/// Reads what a Samza job left on disk or in its checkpoint topic, without Samza,
+/// and changes nothing. docs/samza.md says what can be read.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment, subcommand_required = true, arg_required_else_help = true)]
 pub struct Args {

@@ -1,32 +1,85 @@
 //! Opens what Samza wrote, for all subcommands.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
+use crate::kafka::{KafkaError, parse_properties};
 use crate::ops::finding::Severity;
 use crate::ops::samza::finding::SamzaFinding;
 use crate::ops::samza::found::Found;
-use crate::ops::samza::read;
+use crate::ops::samza::read::{self, ReadError, Sources};
+use crate::ops::samza::topic::TopicAddress;
 use crate::samza::checkpoint::Version;
+use crate::samza::topic::topic_name;
 
 /// The help of an argument that names what Samza wrote.
 pub(super) const PATH_HELP: &str = "A directory of checkpoint files, of local stores or of a blob store, a dump of a \
-    checkpoint topic, or a directory with any of them";
+    checkpoint topic, a directory with any of them, or the topic itself, `kafka://BROKERS/JOB/ID`";
+
+/// How the brokers of a checkpoint topic are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct BrokerArgs {
+    /// A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login
+    #[arg(long, value_name = "FILE")]
+    pub kafka_settings: Option<PathBuf>,
+}
 
 /// Reads `paths`. Fails if nothing there is of Samza.
-pub(super) fn open(paths: &[PathBuf]) -> Result<Found, CliError> {
-    let found = read::read(paths).map_err(|(path, error)| match error.kind() {
-        io::ErrorKind::NotFound => CliError::not_found(format!("`{}` does not exist", path.display())),
-        _ => CliError::io("read", path, &error),
-    })?;
+pub(super) fn open(paths: &[PathBuf], brokers: &BrokerArgs) -> Result<Found, CliError> {
+    let found = read::read(&sources(paths, brokers)?).map_err(explain)?;
     if found.is_empty() && found.refused.is_empty() {
         let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
         return Err(CliError::not_found(format!("found nothing that Samza wrote in {}", paths.join(", ")))
-            .hint("docs/samza.md says which files and dumps can be read"));
+            .hint("docs/samza.md says which files, dumps and topics can be read"));
     }
     Ok(found)
+}
+
+/// Tells the topics from the paths.
+fn sources(paths: &[PathBuf], brokers: &BrokerArgs) -> Result<Sources, CliError> {
+    let mut sources = Sources::default();
+    for path in paths {
+        match path.to_str().and_then(TopicAddress::parse) {
+            Some(address) => sources.topics.push(address.map_err(CliError::usage)?),
+            None => sources.paths.push(path.clone()),
+        }
+    }
+    let mut jobs = BTreeMap::new();
+    for address in &sources.topics {
+        if let Some(other) = jobs.insert(topic_name(&address.job, ""), address) {
+            let message = format!("the tasks of `{other}` and `{address}` cannot be told apart");
+            return Err(CliError::usage(message).hint("read one at a time, or compare them with `ckpt samza diff`"));
+        }
+    }
+    if let Some(path) = &brokers.kafka_settings {
+        let text = fs::read_to_string(path).map_err(|error| CliError::io("read", path, &error))?;
+        sources.properties = parse_properties(&text)
+            .map_err(|line| CliError::usage(format!("line {line} of `{}` is not `name=value`", path.display())))?;
+    }
+    Ok(sources)
+}
+
+/// Adds the exit code and hints to an error.
+fn explain(error: ReadError) -> CliError {
+    match error {
+        ReadError::Path { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            CliError::not_found(format!("`{}` does not exist", path.display()))
+        }
+        ReadError::Path { path, source } => CliError::io("read", path, &source),
+        ReadError::Topic(error @ (KafkaError::Unavailable | KafkaError::Setting { .. })) => {
+            CliError::usage(error.to_string())
+        }
+        ReadError::Topic(error @ KafkaError::UnknownTopic { .. }) => CliError::of(Exit::NotFound, &error)
+            .hint("check the name and the id of the job, and that it uses `KafkaCheckpointManagerFactory`"),
+        ReadError::Topic(error @ KafkaError::Away { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("check the addresses of the brokers, and `--kafka-settings` if they ask for TLS or a login"),
+        ReadError::Topic(error @ KafkaError::Refused { .. }) => CliError::of(Exit::Failed, &error),
+    }
 }
 
 /// Prints a warning for each file that could not be read. Returns whether there is one.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::finding::{FindingView, RefusedView};
-use super::open::{PATH_HELP, open};
+use super::open::{BrokerArgs, PATH_HELP, open};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::VERSION;
@@ -24,8 +24,8 @@ use crate::values::units::Bytes;
 /// Checks that every checkpoint file and message can be read, the CRC-32 of the
 /// offset files of local stores, and for each snapshot in a blob store the
 /// presence, size and CRC-32 of every file, in subdirectories too, whatever its
-/// size. If a dump of the checkpoint topic is among the paths, also checks that
-/// the snapshots exist that its checkpoints name. docs/findings.md explains each
+/// size. If the checkpoint topic or a dump of it is among the paths, also checks
+/// that the snapshots exist that its checkpoints name. docs/findings.md explains each
 /// finding. The exit code is 0 if everything is intact, 1 if something is damaged,
 /// 4 if the system refuses to read a file, and 10 if there is nothing of Samza.
 ///
@@ -48,12 +48,15 @@ pub struct Args {
     /// A JSON file with the file of each blob id; relative paths start at its directory
     #[arg(long, value_name = "FILE")]
     pub blobs: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub brokers: BrokerArgs,
 }
 
 /// Verifies the paths and prints the findings.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let blobs = args.blobs.as_deref().map(read_map).transpose()?;
-    let found = open(&args.paths)?;
+    let found = open(&args.paths, &args.brokers)?;
     let options = Options { quick: args.quick, blobs: blobs.as_ref() };
     let report = verify(&found, options, &ui.progress("verifying", Unit::Bytes));
     if ui.is_json() {

@@ -24,7 +24,7 @@ pub(in crate::store::records) fn numbers(storage: &dyn Storage) -> Result<Vec<u6
     Ok(files.filter_map(|entry| layout::parse_event(&entry.name)).collect())
 }
 
-pub(super) fn bytes(storage: &dyn Storage, number: u64) -> Result<Bytes, StorageError> {
+pub(in crate::store::records) fn bytes(storage: &dyn Storage, number: u64) -> Result<Bytes, StorageError> {
     storage.get(&layout::event(number), MAX_BYTES)
 }
 
@@ -34,7 +34,11 @@ pub(super) fn read(storage: &dyn Storage, number: u64) -> Option<Sealed<Event>> 
 
 /// Reads an event that is as it was written, with its bytes.
 pub(in crate::store::records) fn read_whole(storage: &dyn Storage, number: u64) -> Option<(Event, Bytes)> {
-    let bytes = bytes(storage, number).ok()?;
+    whole(number, bytes(storage, number).ok()?)
+}
+
+/// Returns event `number` with its bytes, if they are as they were written.
+pub(in crate::store::records) fn whole(number: u64, bytes: Bytes) -> Option<(Event, Bytes)> {
     let event = parse(number, &bytes).filter(|event| event.is_whole)?;
     Some((event.value, bytes))
 }
