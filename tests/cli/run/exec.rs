@@ -417,3 +417,16 @@ fn a_program_follows_growing_input_and_is_told_the_time_meanwhile() {
     assert!(row.stdout.contains(r#""values":{"value":1}"#), "{row}");
     env.run(&["verify", "s", "--deep"]).expect(0);
 }
+
+#[test]
+fn what_a_program_says_last_is_reported_though_it_does_not_read_what_it_is_told() {
+    let env = Env::new();
+    program(
+        &env,
+        "    if kind == 'start': os.close(0); say(type='ready'); time.sleep(0.5); say(type='error', message='no luck'); os._exit(1)",
+    );
+    env.write("data.jsonl", "{\"k\":1}\n".repeat(150_000));
+    job(&env, "");
+    let output = env.run(&["run", "job.yaml"]).expect(4);
+    assert!(output.stderr.contains("it says: no luck\n"), "{output}");
+}

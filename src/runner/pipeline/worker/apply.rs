@@ -23,7 +23,7 @@ impl Worker<'_> {
                 if self.program.is_none() {
                     self.freeze(cut.number, Duration::ZERO);
                 } else {
-                    self.ask_for_cut(cut.number, cut.ended)?;
+                    self.ask_for_cut(cut.number, cut.ended);
                 }
             }
             if self.program.as_ref().is_some_and(|link| !link.has_room()) {
@@ -36,7 +36,7 @@ impl Worker<'_> {
             let (mut bytes, sources, ticket) = (updates.bytes, updates.sources, updates.ticket);
             let applied = match &updates.time {
                 _ if self.program.is_some() => {
-                    self.send_batch(&bytes, sources, ticket.clone())?;
+                    self.send_batch(&bytes, sources, ticket.clone());
                     Ok(())
                 }
                 None => self.apply(&bytes),

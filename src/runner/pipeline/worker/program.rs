@@ -64,29 +64,29 @@ impl Worker<'_> {
     /// Looks after the program: sends it the time, and fails if it takes too long to answer.
     pub(super) fn tend_program(&mut self) -> Flow {
         let Some(link) = &mut self.program else { return Flow::Continue(()) };
-        let ticked = if link.is_tick_due() { link.tick(false) } else { Ok(()) };
+        if link.is_tick_due() {
+            link.tick(false);
+        }
         // An answer that has arrived but was not taken yet is in time.
         let timely = if link.answers().is_empty() { link.check_requests() } else { Ok(()) };
-        self.check(ticked.and(timely))
+        self.check(timely)
     }
 
     /// Asks the program for what changed before the cut of this number.
-    pub(super) fn ask_for_cut(&mut self, number: u64, ended: bool) -> Flow {
-        let Some(link) = &mut self.program else { return Flow::Continue(()) };
+    pub(super) fn ask_for_cut(&mut self, number: u64, ended: bool) {
+        let Some(link) = &mut self.program else { return };
         // The program learns of the end of the input before the last cut, which then includes what it does about it.
-        let ticked = if ended { link.tick(true) } else { Ok(()) };
-        let asked = ticked.and_then(|()| link.checkpoint(number));
-        self.check(asked)
+        if ended {
+            link.tick(true);
+        }
+        link.checkpoint(number);
     }
 
     /// Hands the program its records of the next block.
-    pub(super) fn send_batch(&mut self, body: &[u8], sources: Sources, ticket: Arc<Ticket>) -> Flow {
-        let Some(link) = &mut self.program else { return Flow::Continue(()) };
-        if body.is_empty() {
-            return Flow::Continue(());
+    pub(super) fn send_batch(&mut self, body: &[u8], sources: Sources, ticket: Arc<Ticket>) {
+        if let Some(link) = self.program.as_mut().filter(|_| !body.is_empty()) {
+            link.batch(self.next, body, sources, ticket);
         }
-        let sent = link.batch(self.next, body, sources, ticket);
-        self.check(sent)
     }
 
     /// Takes an answer of the program.

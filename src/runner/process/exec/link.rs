@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TrySendError};
+use crossbeam_channel::Receiver;
 
 use super::child::{Child, Incoming};
 use super::protocol;
@@ -58,7 +58,7 @@ impl<'a> Link<'a> {
     ) -> Result<Link<'a>, ProgramFailure> {
         let child = Child::start(plan).map_err(|source| ProgramFailure::Start { source })?;
         let now = Instant::now();
-        let mut link = Link {
+        let link = Link {
             plan,
             child,
             next_number: 1,
@@ -80,7 +80,7 @@ impl<'a> Link<'a> {
             columns: ColumnTypes(&plan.columns),
             output_columns: ColumnTypes(&plan.output_columns),
         };
-        link.send(hello.line())?;
+        link.send(Arc::new(hello.line()));
         Ok(link)
     }
 
@@ -105,27 +105,21 @@ impl<'a> Link<'a> {
     }
 
     /// Sends the program the records in `body`, which was made by [`ExecPlan::push`], of the block number `block`.
-    pub(crate) fn batch(
-        &mut self,
-        block: u64,
-        body: &[u8],
-        sources: Sources,
-        ticket: Arc<Ticket>,
-    ) -> Result<(), ProgramFailure> {
+    pub(crate) fn batch(&mut self, block: u64, body: &[u8], sources: Sources, ticket: Arc<Ticket>) {
         let line = Arc::new(protocol::batch(self.next_number, body));
         let batch = Batch { block, line: Arc::clone(&line), sources, rejected: Vec::new(), _ticket: ticket };
-        self.ask(line, RequestKind::Batch(batch))
+        self.ask(line, RequestKind::Batch(batch));
     }
 
     /// Asks for everything that changed before `cut`.
-    pub(crate) fn checkpoint(&mut self, cut: u64) -> Result<(), ProgramFailure> {
-        self.ask(Arc::new(protocol::checkpoint(self.next_number)), RequestKind::Checkpoint { cut })
+    pub(crate) fn checkpoint(&mut self, cut: u64) {
+        self.ask(Arc::new(protocol::checkpoint(self.next_number)), RequestKind::Checkpoint { cut });
     }
 
     /// Sends the program a tick. `ended` says whether the input has ended.
-    pub(crate) fn tick(&mut self, ended: bool) -> Result<(), ProgramFailure> {
+    pub(crate) fn tick(&mut self, ended: bool) {
         self.ticked = Instant::now();
-        self.ask(Arc::new(protocol::tick(self.next_number, ended)), RequestKind::Tick)
+        self.ask(Arc::new(protocol::tick(self.next_number, ended)), RequestKind::Tick);
     }
 
     /// Returns whether it is time to send the program a tick.
@@ -135,25 +129,23 @@ impl<'a> Link<'a> {
             && !self.unanswered.iter().any(|request| matches!(request.kind, RequestKind::Tick))
     }
 
-    fn ask(&mut self, line: Arc<Vec<u8>>, kind: RequestKind) -> Result<(), ProgramFailure> {
+    fn ask(&mut self, line: Arc<Vec<u8>>, kind: RequestKind) {
         if self.unanswered.is_empty() {
             self.heard = Instant::now();
             self.begun = self.heard;
         }
         self.unanswered.push_back(Request { number: self.next_number, kind });
         self.next_number += 1;
-        let Some(lines) = &self.child.lines else { return Ok(()) };
-        match lines.try_send(line) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(_)) => Err(self.ended()),
-            // The channel has room for every request that may be unanswered.
-            Err(TrySendError::Full(line)) => lines.send(line).map_err(|_| self.ended()),
-        }
+        self.send(line);
     }
 
-    fn send(&mut self, line: Vec<u8>) -> Result<(), ProgramFailure> {
-        let Some(lines) = &self.child.lines else { return Ok(()) };
-        lines.send(Arc::new(line)).map_err(|_| self.ended())
+    /// Sends a line. If the program does not read anymore, what it has said before tells why: it may have reported an error
+    /// that was not taken yet.
+    fn send(&self, line: Arc<Vec<u8>>) {
+        if let Some(lines) = &self.child.lines {
+            // The channel has room for every request that may be unanswered.
+            let _ = lines.send(line);
+        }
     }
 
     /// Processes what arrived from the program.
