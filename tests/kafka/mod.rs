@@ -8,6 +8,7 @@ mod partitions;
 mod runs;
 #[cfg(feature = "kafka")]
 mod samza;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]
