@@ -182,6 +182,10 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
         ),
         ("input: {files: a.jsonl, types: {x: number}}\n", "1:33: no aggregate uses the field `x`"),
         (
+            "input: {files: a.jsonl, types: {amont: number}}\nprocess: {aggregate: {s: max(amount)}}\n",
+            "1:33: no aggregate uses the field `amont`, did you mean `amount`?",
+        ),
+        (
             "input: {files: a.jsonl, types: {x: float}}\n",
             "1:36: unknown type `float`, expected one of `number`, `text`, `bool`, `int`, `json`",
         ),

@@ -2,6 +2,7 @@
 
 use crate::job::aggregate::AggregateSpec;
 use crate::job::field::FieldPath;
+use crate::job::keys::nearest;
 use crate::job::known_fields::KnownFields;
 use crate::job::model::InputFormat;
 use crate::job::read::field::check_field;
@@ -67,7 +68,12 @@ pub(super) fn check_use(types: &[TypedField], aggregates: &[AggregateSpec], form
             }
         }
         if !is_used {
-            return Err(unfit(*mark, format!("no aggregate uses the field `{}`", units::shown(&field.to_string()))));
+            let used = aggregates.iter().flat_map(|aggregate| [&aggregate.field, &aggregate.by]).flatten();
+            let used: Vec<String> = used.map(FieldPath::to_string).collect();
+            let used: Vec<&str> = used.iter().map(String::as_str).collect();
+            let name = field.to_string();
+            let near = nearest(&name, &used).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            return Err(unfit(*mark, format!("no aggregate uses the field `{}`{near}", units::shown(&name))));
         }
     }
     Ok(())
