@@ -1,7 +1,7 @@
 //! Text for people: words, counts, ranges of numbers, and escapes.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 use jiff::Zoned;
 
@@ -109,26 +109,35 @@ pub fn ranges(numbers: &[u64]) -> String {
 /// Those are control characters, line and paragraph separators, and characters that are invisible or change the
 /// direction of the text.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    escape_where(text, acts_on_a_terminal)
+    escape_where(text, acts_on_a_terminal, write_escape)
 }
 
 /// Returns `text` as [`escape`] does, but keeps its line breaks and tabs.
 pub fn escape_lines(text: &str) -> Cow<'_, str> {
-    escape_where(text, |c| acts_on_a_terminal(c) && !matches!(c, '\n' | '\t'))
+    escape_where(text, |c| acts_on_a_terminal(c) && !matches!(c, '\n' | '\t'), write_escape)
 }
 
 /// Returns a JSON document in which everything that a terminal would act on is written as `\uXXXX`. It has the same
 /// meaning: outside of texts, JSON has no such characters.
 pub fn escape_json(document: &str) -> Cow<'_, str> {
-    if !document.contains(acts_on_a_terminal) {
-        return Cow::Borrowed(document);
+    escape_where(document, acts_on_a_terminal, |safe, c| {
+        c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(safe, "\\u{unit:04x}"))
+    })
+}
+
+/// Returns `text` with what `write` writes in place of each character that `acts`.
+fn escape_where(
+    text: &str,
+    acts: impl Fn(char) -> bool,
+    write: impl Fn(&mut String, char) -> fmt::Result,
+) -> Cow<'_, str> {
+    if !text.contains(&acts) {
+        return Cow::Borrowed(text);
     }
-    let mut safe = String::with_capacity(document.len() + 16);
-    for c in document.chars() {
-        if acts_on_a_terminal(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(safe, "\\u{unit:04x}").expect("writing to a string succeeds");
-            }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            write(&mut safe, c).expect("writing to a string succeeds");
         } else {
             safe.push(c);
         }
@@ -136,21 +145,13 @@ pub fn escape_json(document: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-fn escape_where(text: &str, acts: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&acts) {
-        return Cow::Borrowed(text);
+fn write_escape(safe: &mut String, c: char) -> fmt::Result {
+    match c {
+        '\n' => safe.write_str("\\n"),
+        '\r' => safe.write_str("\\r"),
+        '\t' => safe.write_str("\\t"),
+        _ => write!(safe, "\\u{{{:x}}}", u32::from(c)),
     }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            _ if !acts(c) => safe.push(c),
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            _ => write!(safe, "\\u{{{:x}}}", u32::from(c)).expect("writing to a string succeeds"),
-        }
-    }
-    Cow::Owned(safe)
 }
 
 fn acts_on_a_terminal(c: char) -> bool {
