@@ -173,8 +173,7 @@ impl Topic {
     }
 
     fn refused(&self, error: &ClientError) -> KafkaError {
-        let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-        KafkaError::Refused { topic: self.settings.topic.clone(), reason }
+        refused(&self.settings.topic, error)
     }
 }
 
@@ -205,10 +204,21 @@ fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
     // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
     config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
     set_all(&mut config, settings)?;
-    config.create_with_context(Events::default()).map_err(|error| match error {
+    create(&config, Events::default())
+}
+
+/// Creates the consumer.
+pub(super) fn create<C: ConsumerContext>(config: &ClientConfig, context: C) -> Result<BaseConsumer<C>, KafkaError> {
+    config.create_with_context(context).map_err(|error| match error {
         ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
         other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
     })
+}
+
+/// Returns the error of a request about `topic` that was refused.
+pub(super) fn refused(topic: &str, error: &ClientError) -> KafkaError {
+    let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+    KafkaError::Refused { topic: topic.to_owned(), reason }
 }
 
 fn number(partition: u32) -> i32 {

@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError as ClientError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::kafka::client::{is_final, set_all};
+use crate::kafka::client::{create, is_final, refused, set_all};
 use crate::kafka::error::KafkaError;
 use crate::kafka::message::Division;
 use crate::kafka::settings::Settings;
@@ -74,11 +74,7 @@ impl Member {
             .set("group.instance.id", name)
             .set("group.protocol", "classic")
             .set("partition.assignment.strategy", "cooperative-sticky");
-        let created = config.create_with_context(Divisions::default());
-        let consumer: BaseConsumer<Divisions> = created.map_err(|error| match error {
-            ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
-            other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
-        })?;
+        let consumer = create(&config, Divisions::default())?;
         let member = Member { settings: settings.clone(), consumer };
         member.consumer.subscribe(&[&settings.topic]).map_err(|error| member.refused(&error))?;
         Ok(member)
@@ -106,8 +102,7 @@ impl Member {
     }
 
     fn refused(&self, error: &ClientError) -> KafkaError {
-        let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-        KafkaError::Refused { topic: self.settings.topic.clone(), reason }
+        refused(&self.settings.topic, error)
     }
 }
 

@@ -160,7 +160,7 @@ impl TopicReader {
 
     /// Returns whether partition `number` is read.
     fn owns(&self, number: u32) -> bool {
-        self.share.as_ref().is_none_or(|share| share.contains(&number))
+        owns(self.share.as_ref(), number)
     }
 
     fn add(&mut self, mut lane: Lane) -> Result<(), InputError> {
@@ -268,10 +268,8 @@ impl TopicReader {
     /// Finds the place of the partition that has no message at the offset that is to be read next.
     fn find_place(&mut self) -> Result<(), InputError> {
         let id = self.topic.id()?;
-        let share = &self.share;
         for lane in &mut self.lanes {
-            let is_foreign = share.as_ref().is_some_and(|share| !share.contains(&lane.number));
-            if is_foreign || (lane.end.is_some() && lane.is_at_end) {
+            if !owns(self.share.as_ref(), lane.number) || (lane.end.is_some() && lane.is_at_end) {
                 continue;
             }
             let bounds = self.topic.bounds(lane.number)?;
@@ -334,4 +332,9 @@ impl TopicReader {
             visit(PositionChange::Moved(index, Box::new(self.lanes[index].position())));
         }
     }
+}
+
+/// Returns whether partition `number` is in `share`; without one, all are.
+fn owns(share: Option<&BTreeSet<u32>>, number: u32) -> bool {
+    share.is_none_or(|share| share.contains(&number))
 }
