@@ -1,15 +1,15 @@
 //! `tasks: partitions`: a partition of a topic is a task.
 
-use std::collections::BTreeMap;
-
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::keyed::Keyed;
 use super::runs::{ended, records, run, signal, start, state, until};
 use crate::support::Env;
 use crate::support::kafka::{Broker, Sent};
 
 const PARTITIONS: u64 = 3;
+const MESSAGES: Keyed = Keyed { keys: 10, partitions: PARTITIONS };
 
 /// Writes a job that has the partitions of `topic` as its tasks. `kafka` follows in its section.
 fn job(env: &Env, broker: &Broker, topic: &str, kafka: &str) {
@@ -22,29 +22,6 @@ fn job(env: &Env, broker: &Broker, topic: &str, kafka: &str) {
              checkpoint: {{store: store, schedule: 50ms}}\n"
         ),
     );
-}
-
-/// Sends the messages from `first` up to, but not including, `end`, each to the partition of its key.
-fn send(broker: &Broker, topic: &str, first: u64, end: u64) {
-    let texts: Vec<(String, String)> =
-        (first..end).map(|i| ((i % 10).to_string(), format!("{{\"user\":{},\"i\":{i}}}", i % 10))).collect();
-    let messages = texts.iter().zip(first..).map(|((key, text), i)| Sent {
-        partition: (i % 10 % PARTITIONS) as i32,
-        key: Some(key),
-        value: Some(text),
-        ..Sent::default()
-    });
-    broker.send(topic, messages);
-}
-
-/// The state after the messages up to, but not including, `end`, each once.
-fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
-    let mut rows = BTreeMap::<String, (u64, u64)>::new();
-    for i in 0..end {
-        let row = rows.entry((i % 10).to_string()).or_default();
-        *row = (row.0 + 1, row.1 + i);
-    }
-    rows
 }
 
 /// The task, the key and the count of each row of the latest checkpoint.
@@ -70,7 +47,7 @@ fn the_keys_of_a_partition_are_a_task_and_survive_kills_and_changes_of_the_job()
     let mut sent = 0;
     for turn in 0..6 {
         let mut child = start(&env);
-        send(broker, &topic, sent, sent + 2_000);
+        MESSAGES.send(broker, &topic, sent, sent + 2_000);
         sent += 2_000;
         let before = records(&env);
         until(&env, "something is applied", || records(&env) > before);
@@ -80,7 +57,7 @@ fn the_keys_of_a_partition_are_a_task_and_survive_kills_and_changes_of_the_job()
     }
     job(&env, broker, &topic, ", until: latest");
     run(&env).expect(0);
-    assert_eq!(state(&env), expected(sent));
+    assert_eq!(state(&env), MESSAGES.expected(sent));
     let view = inspect(&env);
     assert_eq!((&view["tasks"], &view["shards"], &view["routing"]), (&3.into(), &3.into(), &"keyed_partition".into()));
     for (task, key, _) in rows(&env) {
@@ -92,9 +69,9 @@ fn the_keys_of_a_partition_are_a_task_and_survive_kills_and_changes_of_the_job()
     env.run(&["verify", "--deep", "store"]).expect(0);
     // Another column moves the rows to a new layout, in which each stays in its task.
     env.write("job.yaml", env.read("job.yaml").replace("n: count,", "n: count, last: max(i),"));
-    send(broker, &topic, sent, sent + 10);
+    MESSAGES.send(broker, &topic, sent, sent + 10);
     run(&env).expect(0);
-    assert_eq!(state(&env), expected(sent + 10));
+    assert_eq!(state(&env), MESSAGES.expected(sent + 10));
     for (task, key, _) in rows(&env) {
         assert_eq!(task, key.parse::<u64>().unwrap() % PARTITIONS, "{key}");
     }
@@ -139,7 +116,7 @@ fn a_key_in_several_partitions_has_a_row_in_each() {
 fn partitions_that_are_added_stop_the_job() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
-    send(broker, &topic, 0, 100);
+    MESSAGES.send(broker, &topic, 0, 100);
     job(&env, broker, &topic, ", until: latest");
     run(&env).expect(0);
     broker.add_partitions(&topic, 4);
@@ -148,14 +125,14 @@ fn partitions_that_are_added_stop_the_job() {
     assert!(failed.stderr.contains(&added) && failed.stderr.contains("start over"), "{failed}");
     let checked = env.run(&["check", "job.yaml"]);
     assert!(checked.status == 1 && checked.stdout.contains(&added), "{checked}");
-    assert_eq!(state(&env), expected(100));
+    assert_eq!(state(&env), MESSAGES.expected(100));
 }
 
 #[test]
 fn hashed_tasks_and_partitions_are_not_exchanged() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
-    send(broker, &topic, 0, 100);
+    MESSAGES.send(broker, &topic, 0, 100);
     job(&env, broker, &topic, "");
     let by_partition = env.read("job.yaml");
     env.write("job.yaml", by_partition.replace("tasks: partitions\n", ""));
@@ -170,9 +147,9 @@ fn hashed_tasks_and_partitions_are_not_exchanged() {
     let reason = "`tasks` was 64, is now `partitions`: keys cannot move to other tasks";
     assert!(refused.stderr.contains(reason), "{refused}");
     env.write("job.yaml", by_hash.replace("}, format", ", until: latest}, format"));
-    send(broker, &topic, 100, 150);
+    MESSAGES.send(broker, &topic, 100, 150);
     run(&env).expect(0);
-    assert_eq!(state(&env), expected(150));
+    assert_eq!(state(&env), MESSAGES.expected(150));
 }
 
 #[test]

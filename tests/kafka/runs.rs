@@ -45,9 +45,14 @@ fn expected(end: u64) -> Rows {
 }
 
 fn expected_of(messages: impl Iterator<Item = u64>) -> Rows {
+    totals(7, messages)
+}
+
+/// The state after these messages, each once, if there are `keys` keys in turn.
+pub(super) fn totals(keys: u64, messages: impl Iterator<Item = u64>) -> Rows {
     let mut rows = Rows::new();
     for i in messages {
-        let row = rows.entry((i % 7).to_string()).or_default();
+        let row = rows.entry((i % keys).to_string()).or_default();
         *row = (row.0 + 1, row.1 + i);
     }
     rows

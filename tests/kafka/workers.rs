@@ -1,18 +1,19 @@
 //! Several workers that share a topic: together they give what one gives, whatever happens to each.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::keyed::Keyed;
 use super::runs::{records, run, signal, state};
-use crate::support::kafka::{Broker, Sent};
+use crate::support::kafka::Broker;
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
 
 const PARTITIONS: u64 = 6;
+const MESSAGES: Keyed = Keyed { keys: 50, partitions: PARTITIONS };
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -28,29 +29,6 @@ fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &str, store: 
              checkpoint: {{store: {store}, schedule: 100ms}}\n"
         ),
     );
-}
-
-/// Sends the messages from `first` up to, but not including, `end`, each to the partition of its key.
-fn send(broker: &Broker, topic: &str, first: u64, end: u64) {
-    let texts: Vec<(String, String)> =
-        (first..end).map(|i| ((i % 50).to_string(), format!("{{\"user\":{},\"i\":{i}}}", i % 50))).collect();
-    let messages = texts.iter().zip(first..).map(|((key, text), i)| Sent {
-        partition: (i % 50 % PARTITIONS) as i32,
-        key: Some(key),
-        value: Some(text),
-        ..Sent::default()
-    });
-    broker.send(topic, messages);
-}
-
-/// The state after the messages up to, but not including, `end`, each once.
-fn expected(end: u64) -> BTreeMap<String, (u64, u64)> {
-    let mut rows = BTreeMap::<String, (u64, u64)>::new();
-    for i in 0..end {
-        let row = rows.entry((i % 50).to_string()).or_default();
-        *row = (row.0 + 1, row.1 + i);
-    }
-    rows
 }
 
 fn start(env: &Env, name: &str) -> Ending {
@@ -89,7 +67,7 @@ fn end(env: &Env, mut worker: Ending) {
 /// Proves that the store has the state of all messages before `end`, as a single worker makes it.
 #[track_caller]
 fn proves(env: &Env, broker: &Broker, topic: &str, messages: u64) {
-    assert_eq!(state(env), expected(messages), "{}", logs(env));
+    assert_eq!(state(env), MESSAGES.expected(messages), "{}", logs(env));
     env.run(&["verify", "--deep", "store"]).expect(0);
     job(env, broker, topic, "alone.yaml", ", until: latest", "alone");
     env.run(&["run", "alone.yaml"]).expect(0);
@@ -107,7 +85,7 @@ fn a_worker_that_is_killed_is_replaced_by_the_others() {
     let (a, b, c) = (start(&env, "a"), start(&env, "b"), start(&env, "c"));
     let mut sent = 0;
     let mut more = |count: u64| {
-        send(broker, &topic, sent, sent + count);
+        MESSAGES.send(broker, &topic, sent, sent + count);
         sent += count;
         sent
     };
@@ -138,7 +116,7 @@ fn a_worker_that_is_killed_is_replaced_by_the_others() {
     job(&env, broker, &topic, "job.yaml", ", until: latest", "store");
     let total = more(100);
     run(&env).expect(0);
-    assert_eq!(state(&env), expected(total));
+    assert_eq!(state(&env), MESSAGES.expected(total));
     env.run(&["verify", "--deep", "store"]).expect(0);
 }
 
@@ -148,18 +126,18 @@ fn a_worker_that_wakes_up_after_it_was_replaced_does_no_harm() {
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     job(&env, broker, &topic, "job.yaml", "", "store");
     let (a, b) = (start(&env, "a"), start(&env, "b"));
-    send(broker, &topic, 0, 3_000);
+    MESSAGES.send(broker, &topic, 0, 3_000);
     until(&env, "the first are applied", || records(&env) == 3_000);
     until(&env, "both have partitions", || {
         ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
     });
     // What is on its way when it stops is either committed or not.
-    send(broker, &topic, 3_000, 6_000);
+    MESSAGES.send(broker, &topic, 3_000, 6_000);
     signal(&a.0, Signal::STOP);
-    send(broker, &topic, 6_000, 9_000);
+    MESSAGES.send(broker, &topic, 6_000, 9_000);
     until(&env, "the other has all of it", || records(&env) == 9_000);
     signal(&a.0, Signal::CONT);
-    send(broker, &topic, 9_000, 12_000);
+    MESSAGES.send(broker, &topic, 9_000, 12_000);
     until(&env, "both continue", || records(&env) == 12_000);
     [a, b].into_iter().for_each(|worker| end(&env, worker));
     proves(&env, broker, &topic, 12_000);
@@ -174,7 +152,7 @@ fn workers_that_come_and_go_count_each_message_once() {
     let mut workers: Vec<Option<Ending>> = names.iter().map(|_| None).collect();
     let (mut random, mut sent) = (Random(7), 0);
     for _ in 0..30 {
-        send(broker, &topic, sent, sent + 400);
+        MESSAGES.send(broker, &topic, sent, sent + 400);
         sent += 400;
         let number = random.below(3) as usize;
         workers[number] = match workers[number].take() {
@@ -213,7 +191,7 @@ fn a_worker_can_be_stopped_at_any_time() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     job(&env, broker, &topic, "job.yaml", "", "store");
-    send(broker, &topic, 0, 1_000);
+    MESSAGES.send(broker, &topic, 0, 1_000);
     for turn in 0..12 {
         let workers = ["a", "b"].map(|name| {
             std::thread::sleep(Duration::from_millis(turn * 20));
@@ -242,16 +220,16 @@ fn workers_share_a_store_in_a_bucket() {
         view["totals"]["records"].as_u64().unwrap_or_default()
     };
     let (mut a, b) = (start(&env, "a"), start(&env, "b"));
-    send(broker, &topic, 0, 3_000);
+    MESSAGES.send(broker, &topic, 0, 3_000);
     until(&env, "the first are applied", || applied(&env) == 3_000);
-    send(broker, &topic, 3_000, 6_000);
+    MESSAGES.send(broker, &topic, 3_000, 6_000);
     signal(&a.0, Signal::KILL);
     let _ = a.0.wait();
     let a = start(&env, "c");
     until(&env, "all is applied", || applied(&env) == 6_000);
     // Nothing is locked there: a restore is a commit like others, from which the workers continue.
     env.run(&["restore", &format!("{store}@1")]).expect(0);
-    send(broker, &topic, 6_000, 6_100);
+    MESSAGES.send(broker, &topic, 6_000, 6_100);
     until(&env, "all is applied again", || applied(&env) == 6_100);
     [a, b].into_iter().for_each(|worker| end(&env, worker));
     env.run(&["copy", &store, "--to", "store"]).expect(0);
