@@ -82,9 +82,7 @@ impl Checkpointer {
     /// Commits the drafts under the next number.
     fn commit_next(&mut self, cut: &Cut, times: &mut AttemptTimes) -> Result<Done, RunError> {
         let sequence = self.next_sequence();
-        // A worker has no outputs.
-        let expected = cut.sequence.filter(|_| self.group.is_none());
-        if let Some(expected) = expected.filter(|expected| *expected != sequence) {
+        if let Some(expected) = cut.sequence.filter(|expected| *expected != sequence) {
             // Its outputs were staged for that number.
             return Err(StoreError::NumberTaken { sequence: expected }.into());
         }

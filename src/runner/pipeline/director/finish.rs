@@ -39,7 +39,7 @@ impl Director<'_> {
                 Some(in_deep_pool(plan.workers, || final_file::stage(output, &shape, sequence, shards))?)
             }
         };
-        cut.sequence = Some(sequence);
+        cut.sequence = staged.as_ref().map(|_| sequence);
         cut.outputs = staged.iter().map(|staged| staged.output.clone()).collect();
         let outputs = cut.outputs.clone();
         self.run.observer.status(&self.status(gauges));
