@@ -141,7 +141,7 @@ pub enum ResumeError {
     /// There is no store, but a file that the job has published.
     #[error("`{place}` is not a store, yet the published output `{output}` exists: the checkpoints are missing")]
     StoreMissing { place: String, output: String },
-    /// There is no store, but a file with dead letters or late records.
+    /// The store is missing, but a file with dead letters or late records exists.
     #[error("`{place}` is not a store, yet `{file}` has records of an earlier run: the checkpoints are missing")]
     StoreOfLinesMissing { place: String, file: String },
     /// The store has no checkpoints, but there is a file that the job has published.

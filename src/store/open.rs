@@ -132,18 +132,17 @@ impl Store {
 
     /// Makes the replicas equal, and creates the store in those that are `empty`.
     fn prepare(&self, empty: &[usize]) -> Result<(), StoreError> {
-        let store = self;
         // A run that is refused creates nothing.
-        store.check_one_history(&store.sound())?;
+        self.check_one_history(&self.sound())?;
         for &index in empty {
-            if store.health.lost(index).is_none()
-                && let Err(error) = store.replicas[index].create_store(&store.file)
+            if self.health.lost(index).is_none()
+                && let Err(error) = self.replicas[index].create_store(&self.file)
             {
-                store.lose(index, &error);
+                self.lose(index, &error);
             }
         }
-        store.level(empty)?;
-        store.complete_sums()
+        self.level(empty)?;
+        self.complete_sums()
     }
 
     /// Opens the store at `places` as [`Store::open_for_writing`] does, but writes nothing and takes no lock. A place

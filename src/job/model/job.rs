@@ -9,10 +9,10 @@ use crate::job::aggregate::AggregateSpec;
 use crate::job::condition::Condition;
 use crate::job::field::FieldPath;
 use crate::job::model::checkpoint::CheckpointSpec;
-use crate::job::model::input::InputSpec;
+use crate::job::model::input::{InputSpec, OnError};
 use crate::job::model::key::KeyField;
 use crate::job::model::output::OutputSpec;
-use crate::job::model::process::{ExecSpec, TtlSpec, WindowSpec};
+use crate::job::model::process::{ExecSpec, OnLate, TtlSpec, WindowSpec};
 
 /// A job, as its file describes it. Paths are as written; [`JobSpec::resolve`] makes them usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,22 @@ impl JobSpec {
     /// with which a directory could not be created.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         if is_url(path) { path.to_owned() } else { self.base.join(path).components().collect() }
+    }
+
+    /// Returns where the dead letters go, as the job file names it: a file, or a URL.
+    pub fn dead_letters(&self) -> Option<&Path> {
+        match &self.input.on_error {
+            OnError::DeadLetter(path) => Some(path),
+            OnError::Fail | OnError::Skip => None,
+        }
+    }
+
+    /// Returns where the late records go, as the job file names it: a file, or a URL.
+    pub fn late_records(&self) -> Option<&Path> {
+        match &self.window.as_ref()?.on_late {
+            OnLate::DeadLetter(path) => Some(path),
+            _ => None,
+        }
     }
 
     /// Returns the fields of the key.

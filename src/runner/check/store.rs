@@ -7,9 +7,9 @@ use crate::job::definition;
 use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::check::report::Report;
 use crate::runner::error::{ResumeError, RunError};
-use crate::runner::output::plans::{OutputPlans, existing_lines};
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::field_types::with_types;
-use crate::runner::pipeline::prepare::Places;
+use crate::runner::pipeline::prepare::{Places, missing_store};
 use crate::runner::resumable::fits;
 use crate::runner::resume::recover::recover;
 use crate::runner::resume::undecided::take_undecided;
@@ -35,14 +35,7 @@ pub(super) fn check_store(
             store
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
-            let missing = match (published, existing_lines(job)) {
-                (Some(output), _) => Some(ResumeError::StoreMissing { place, output }),
-                (None, Some(file)) => {
-                    Some(ResumeError::StoreOfLinesMissing { place, file: file.display().to_string() })
-                }
-                (None, None) => None,
-            };
-            report.problems.extend(missing.map(|missing| missing.to_string()));
+            report.problems.extend(missing_store(job, &place, published).map(|missing| missing.to_string()));
             return Ok(Some(Vec::new()));
         }
         // One of the problems says so.

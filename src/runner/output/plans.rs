@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::manifest::{DeadLetter, Manifest};
-use crate::job::{JobSpec, OnError, OnLate};
+use crate::job::JobSpec;
 use crate::runner::output::dead_letter::DeadLetterFile;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
@@ -22,14 +22,8 @@ pub struct OutputPlans {
 
 impl OutputPlans {
     pub fn new(job: &JobSpec) -> Result<OutputPlans, OutputError> {
-        let dead = match &job.input.on_error {
-            OnError::DeadLetter(path) => OutputPlan::of_lines(job, path)?,
-            OnError::Fail | OnError::Skip => None,
-        };
-        let late = match job.window.as_ref().map(|window| &window.on_late) {
-            Some(OnLate::DeadLetter(path)) => OutputPlan::of_lines(job, path)?,
-            _ => None,
-        };
+        let plan = |path: Option<&Path>| path.map_or(Ok(None), |path| OutputPlan::of_lines(job, path));
+        let (dead, late) = (plan(job.dead_letters())?, plan(job.late_records())?);
         Ok(OutputPlans { rows: OutputPlan::new(job)?, dead, late })
     }
 
@@ -59,14 +53,8 @@ pub struct LineFile<'a> {
 
 /// Returns the files of `job`, not the objects, that get its dead letters and its late records.
 pub fn line_files(job: &JobSpec) -> impl Iterator<Item = LineFile<'_>> {
-    let dead = match &job.input.on_error {
-        OnError::DeadLetter(path) => Some(LineFile { path, part: |manifest| manifest.dead_letter.as_ref() }),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let late = match job.window.as_ref().map(|window| &window.on_late) {
-        Some(OnLate::DeadLetter(path)) => Some(LineFile { path, part: |manifest| manifest.late_records.as_ref() }),
-        _ => None,
-    };
+    let dead = job.dead_letters().map(|path| LineFile { path, part: |manifest| manifest.dead_letter.as_ref() });
+    let late = job.late_records().map(|path| LineFile { path, part: |manifest| manifest.late_records.as_ref() });
     [dead, late].into_iter().flatten().filter(|file| !is_url(file.path))
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::format::manifest::Mode;
 use crate::input;
-use crate::job::{JobSpec, OnError};
+use crate::job::JobSpec;
 use crate::kafka::{Division, Member};
 use crate::runner::error::{JobError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
@@ -106,14 +107,14 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
         (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
         (!job.input.follow, "`until: latest`"),
         (job.output.is_some(), "an `output`"),
-        (matches!(job.input.on_error, OnError::DeadLetter(_)), "a `dead_letter`"),
+        (job.dead_letters().is_some(), "a `dead_letter`"),
         (job.input.max_bad.is_some(), "`on_error: max`"),
         (job.window.is_some(), "a `window`"),
         (job.ttl.is_some(), "a `ttl`"),
         (!checkpoint.enabled, "no checkpoints"),
         (!checkpoint.replicas.is_empty(), "`replicas`"),
         (checkpoint.keep.is_some(), "`keep`: use `ckpt prune`"),
-        (checkpoint.mode != crate::format::manifest::Mode::Elided, "another `mode` than `elided`"),
+        (checkpoint.mode != Mode::Elided, "another `mode` than `elided`"),
     ];
     unfit.into_iter().find(|(is_unfit, _)| *is_unfit).map_or(Ok(()), |(_, what)| Err(JobError::Worker { what }))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::input;
-use crate::job::{JobSpec, OnError, OnLate};
+use crate::job::JobSpec;
 use crate::runner::error::{JobError, RunError};
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
@@ -15,14 +15,8 @@ use crate::values::url::is_url;
 /// Refuses a job that would read what it writes, write two outputs to the same file, or write into a store.
 pub(crate) fn check_paths(job: &JobSpec, outputs: &OutputPlans) -> Result<(), RunError> {
     let output = outputs.rows.as_ref();
-    let dead_letter = match &job.input.on_error {
-        OnError::DeadLetter(path) => Some((path.as_path(), "the dead-letter file")),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let late = match job.window.as_ref().map(|window| &window.on_late) {
-        Some(OnLate::DeadLetter(path)) => Some((path.as_path(), "the file of late records")),
-        _ => None,
-    };
+    let dead_letter = job.dead_letters().map(|path| (path, "the dead-letter file"));
+    let late = job.late_records().map(|path| (path, "the file of late records"));
     let same = |path: &Path, first, second| -> Result<(), RunError> {
         Err(JobError::SamePath { path: path.display().to_string(), first, second }.into())
     };

@@ -30,12 +30,8 @@ pub(crate) fn open_store(
     };
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
-            if let Some(output) = outputs.published()? {
-                return Err(ResumeError::StoreMissing { place, output }.into());
-            }
-            // A run that was killed before its first checkpoint may have written lines, but not before it made the store.
-            if let Some(file) = existing_lines(job) {
-                return Err(ResumeError::StoreOfLinesMissing { place, file: file.display().to_string() }.into());
+            if let Some(missing) = missing_store(job, &place, outputs.published()?) {
+                return Err(missing.into());
             }
             if options.must_resume {
                 return Err(ResumeError::NothingToResume { place }.into());
@@ -60,6 +56,17 @@ pub(crate) fn open_store(
     };
     store.set_places(places.absolute)?;
     Ok((store, lock))
+}
+
+/// Returns why a run cannot do without the store that should be at `place`, if something is left of earlier runs:
+/// `published`, a file that the job has published, or lines that it has left out.
+pub(crate) fn missing_store(job: &JobSpec, place: &str, published: Option<String>) -> Option<ResumeError> {
+    let place = place.to_owned();
+    if let Some(output) = published {
+        return Some(ResumeError::StoreMissing { place, output });
+    }
+    // A run that was killed before its first checkpoint may have written lines, but not before it made the store.
+    existing_lines(job).map(|file| ResumeError::StoreOfLinesMissing { place, file: file.display().to_string() })
 }
 
 /// The places of a job's store and its replicas, which are different and do not hold another job's store.

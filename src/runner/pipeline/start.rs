@@ -7,7 +7,7 @@ use crate::format::manifest::{DeadLetter, Manifest};
 use crate::input;
 use crate::input::Partition;
 use crate::input::StreamNames;
-use crate::job::{JobSpec, OnError, OnLate};
+use crate::job::JobSpec;
 use crate::runner::checkpoint::job_facts::JobFacts;
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{CheckpointError, RunError};
@@ -16,6 +16,7 @@ use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::open_reader::open_reader;
 use crate::runner::pipeline::operation::run_name;
@@ -105,7 +106,11 @@ fn open_dead_letters(
     let job = run.job;
     let last = lineage.last.as_ref().map(|last| &last.manifest);
     let roll_back = store.zip(last).map(|(store, last)| RollBack::find(store, last)).transpose()?.flatten();
-    let open = |path: &Path, part: fn(&Manifest) -> Option<&DeadLetter>| -> Result<LineOutput, RunError> {
+    let open = |plan: Option<&OutputPlan>, path: Option<&Path>, part: fn(&Manifest) -> Option<&DeadLetter>| {
+        if let Some(plan) = plan {
+            return Ok(Some(LineOutput::objects(plan.clone())));
+        }
+        let Some(path) = path else { return Ok(None) };
         let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
         if let Some(roll_back) = &roll_back
             && let Some((sequence, moved_to)) = roll_back.apply(&name, &path, committed, part)?
@@ -113,19 +118,11 @@ fn open_dead_letters(
             let (path, moved_to) = (path.display().to_string(), moved_to.display().to_string());
             run.observer.event(&RunEvent::Superseded { sequence, path, moved_to });
         }
-        Ok(LineOutput::File(DeadLetterFile::open(&name, &path, committed)?))
+        Ok::<_, RunError>(Some(LineOutput::File(DeadLetterFile::open(&name, &path, committed)?)))
     };
-    let objects = |plan: &OutputPlan| Some(LineOutput::objects(plan.clone()));
-    let dead = match &job.input.on_error {
-        _ if run.outputs.dead.is_some() => run.outputs.dead.as_ref().and_then(objects),
-        OnError::DeadLetter(path) => Some(open(path, |manifest| manifest.dead_letter.as_ref())?),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let late = match job.window.as_ref().map(|window| &window.on_late) {
-        _ if run.outputs.late.is_some() => run.outputs.late.as_ref().and_then(objects),
-        Some(OnLate::DeadLetter(path)) => Some(open(path, |manifest| manifest.late_records.as_ref())?),
-        _ => None,
-    };
+    let OutputPlans { dead, late, .. } = &run.outputs;
+    let dead = open(dead.as_ref(), job.dead_letters(), |manifest| manifest.dead_letter.as_ref())?;
+    let late = open(late.as_ref(), job.late_records(), |manifest| manifest.late_records.as_ref())?;
     Ok((dead, late))
 }
 
