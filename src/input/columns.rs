@@ -21,6 +21,12 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// Requires `absent`, optional columns that no file has.
+    pub fn require(&mut self, mut absent: Vec<FieldPath>) {
+        self.optional.retain(|field| !absent.contains(field));
+        self.required.append(&mut absent);
+    }
+
     /// Fails if the header of `partition` lacks a required column, or has a requested one twice.
     pub(super) fn check(&self, partition: &str, header: &Header) -> Result<(), InputError> {
         let problems = self.problems(&header.names);

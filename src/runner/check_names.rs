@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::input::record::{Extractor, Sightings, computed_fields, record_fields};
-use crate::input::{BlockReader, Columns, InputError, Partition};
+use crate::input::{BlockReader, Columns, InputError, Partition, absent_columns};
 use crate::job::keys::nearest;
 use crate::job::{FieldPath, InputFormat, InputSpec, JobSpec};
 
@@ -38,18 +38,28 @@ pub struct AbsentField {
     pub near: Option<String>,
 }
 
-/// Reads the first records of `partitions`. Fails if one cannot be read, or if its header line lacks a column.
+/// The most files whose first records are read.
+const MAX_FILES: usize = 64;
+
+/// Reads the first records of `partitions`, which are all of the job if it `is_new`. Fails if one cannot be read, or if
+/// its header line lacks a column.
 pub(crate) fn first_records(
     job: &JobSpec,
     filter: &[FieldPath],
-    partitions: Vec<Partition>,
+    mut partitions: Vec<Partition>,
+    is_new: bool,
 ) -> Result<FirstRecords, InputError> {
     let named = named(job, filter);
     let asked: Vec<_> = named.iter().flat_map(|(field, key)| of_record(&job.input, field, key)).collect();
     let fields: Vec<FieldPath> = asked.iter().map(|(field, _)| field.clone()).collect();
     let sightings = Arc::new(Sightings::new(fields.len()));
     let input = &job.input;
-    let mut reader = BlockReader::new(input, partitions.into(), &[], 0)?.with_columns(columns(job, &named));
+    let mut columns = columns(job, &named);
+    if is_new && !input.follow {
+        columns.require(absent_columns(input, &partitions, &columns.optional)?);
+    }
+    partitions.truncate(MAX_FILES);
+    let mut reader = BlockReader::new(input, partitions.into(), &[], 0)?.with_columns(columns);
     let mut extractor = Extractor::of_record(input, &fields).noting(Arc::clone(&sightings));
     let mut names = Names::default();
     let (mut records, mut buffer) = (0, Vec::new());

@@ -54,7 +54,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         return Ok(report);
     };
     check_line_files(job, &mut report);
-    let mut unread = match job.input.follow {
+    let unread = match job.input.follow {
         _ if job.input.topic.is_some() => {
             check_topic(job, &start, &mut report);
             Vec::new()
@@ -62,7 +62,6 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         true => check_followed(job, &start, &mut report),
         false => check_files(job, &start, &mut report),
     };
-    unread.truncate(MAX_FIRST_FILES);
     check_first_records(job, &filter_fields, unread, &mut report);
     Ok(report)
 }
@@ -81,15 +80,13 @@ fn check_line_files(job: &JobSpec, report: &mut Report) {
     }
 }
 
-/// The most files whose first records are read.
-const MAX_FIRST_FILES: usize = 64;
-
 /// Compares the names in the job file with the first records of `unread`, files that a run would read.
 fn check_first_records(job: &JobSpec, filter: &[FieldPath], unread: Vec<Partition>, report: &mut Report) {
     if unread.is_empty() {
         return;
     }
-    match first_records(job, filter, unread) {
+    let is_new = report.latest.is_none() && unread.len() == report.inputs.len();
+    match first_records(job, filter, unread, is_new) {
         Ok(found) if report.latest.is_none() => report.first_records = found,
         // Earlier runs may have seen what the first records of the new files do not have.
         Ok(_) => {}

@@ -9,7 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::format::positions::PositionRow;
 use crate::input::partition_tasks::PartitionTasks;
-use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source, TopicReader};
+use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source, TopicReader, absent_columns};
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::RunEvent;
@@ -30,7 +30,10 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         return Err(error.into());
     }
     let partition_tasks = plan.partition_tasks().cloned();
-    let columns = run.columns(plan);
+    let mut columns = run.columns(plan);
+    if lineage.last.is_none() && !run.job.input.follow && run.job.native.is_none() {
+        columns.require(absent_columns(&run.job.input, &run.partitions, &columns.optional)?);
+    }
     let start = start_positions(lineage, &run.partitions);
     plan.replay = replay(lineage, &start, &run.partitions, plan.shards);
     if plan.replay.is_some() {

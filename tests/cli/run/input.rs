@@ -221,11 +221,30 @@ fn a_csv_column_that_the_header_does_not_have_is_an_error() {
         );
         assert!(output.stderr.contains(&message), "{output}");
     }
-    // A file without records needs no columns, and in `where` a missing field is null.
+    // A file without records needs no columns.
     csv_job("k\n", sum).run(&["run", "job.yaml"]).expect(0);
+}
+
+#[test]
+fn a_column_of_where_that_only_some_files_have_is_null_in_the_others() {
     let env = csv_job("k\na\n", "where: gone == null\nprocess: {aggregate: {n: count}}\n");
+    env.write("job.yaml", env.read("job.yaml").replace("{enabled: false}", "{store: s}"));
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(output.stderr.contains("the header line has no column `gone`, it has `k`"), "{output}");
+    env.run(&["check", "job.yaml"]).expect(1);
+    // It is the last of many files that has the column.
+    env.write("job.yaml", env.read("job.yaml").replace("a.csv", "'*.csv'"));
+    for number in 0..100 {
+        env.write(&format!("b{number}.csv"), "k\n");
+    }
+    env.write("z.csv", "k,gone\na,\na,1\n");
+    env.run(&["check", "job.yaml"]).expect(0);
     env.run(&["run", "job.yaml"]).expect(0);
-    assert_eq!(env.read("out/j.jsonl"), "{\"partition\":\"a.csv\",\"n\":1}\n");
+    assert_eq!(env.read("out/j.jsonl"), "{\"partition\":\"a.csv\",\"n\":1}\n{\"partition\":\"z.csv\",\"n\":1}\n");
+    // Once there is a checkpoint, earlier files have had it.
+    std::fs::remove_file(env.path("z.csv")).unwrap();
+    env.write("c.csv", "k\nb\n");
+    env.run(&["run", "job.yaml"]).expect(0);
 }
 
 #[test]
@@ -267,16 +286,16 @@ fn a_field_that_no_record_has_is_reported_at_the_end_of_the_first_run() {
 }
 
 #[test]
-fn a_column_that_no_csv_file_has_is_reported_and_an_empty_one_is_not() {
+fn a_column_that_no_csv_file_has_is_an_error_and_an_empty_one_is_not() {
     let env = Env::new();
     env.write("data.csv", "k,empty\na,\nb,\n");
-    env.write(
-        "job.yaml",
-        "job: j\ninput: {files: data.csv}\nkey: k\nwhere: empty == null && country == null\n\
-         process: {aggregate: {n: count}}\ncheckpoint: {store: s}\n",
-    );
+    let job = "job: j\ninput: {files: data.csv}\nkey: k\nwhere: empty == null && emty == null\n\
+               process: {aggregate: {n: count}}\ncheckpoint: {store: s}\n";
+    env.write("job.yaml", job);
+    let output = env.run(&["run", "job.yaml"]).expect(2);
+    let error = "error: input `data.csv`: the header line has no column `emty`, did you mean `empty`?\n";
+    assert!(output.stderr.contains(error), "{output}");
+    env.write("job.yaml", job.replace(" && emty == null", ""));
     let output = env.run(&["run", "job.yaml"]).expect(0);
-    let warning = "warning: none of the 2 records has `country`, which the job uses; it was null\n";
-    assert!(output.stderr.contains(warning), "{output}");
     assert!(!output.stderr.contains("`empty`"), "{output}");
 }
