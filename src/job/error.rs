@@ -56,13 +56,17 @@ impl JobFileError {
         let node = root.as_ref().and_then(|root| node_of(root, "where", None));
         // Variables move what follows them.
         let verbatim = node.and_then(Node::scalar).filter(|scalar| !scalar.text.contains("${"));
-        let index = verbatim.and_then(|scalar| error.index_in(&scalar.text));
-        let (mark, message) = match (node, index) {
-            (Some(node), Some(index)) => (yaml::place(text, node, index), format!("`where`: {}", error.reason)),
-            (Some(node), None) => (node.mark, format!("`where`: {error}")),
-            (None, _) => (Mark { line: 1, column: 1 }, format!("`where`: {error}")),
+        let one = |error: FilterError| {
+            let index = verbatim.and_then(|scalar| error.index_in(&scalar.text));
+            match (node, index) {
+                (Some(node), Some(index)) => {
+                    unfit(yaml::place(text, node, index), format!("`where`: {}", error.reason))
+                }
+                (Some(node), None) => unfit(node.mark, format!("`where`: {error}")),
+                (None, _) => unfit(Mark { line: 1, column: 1 }, format!("`where`: {error}")),
+            }
         };
-        unfit(mark, message)
+        YamlError::of_several(error.clone().each().into_iter().map(one)).expect("there is at least one")
     }
 
     /// Makes an error with a place in `file`, or in one of the `settings` of the command line.

@@ -5,7 +5,7 @@ use crate::job::field::FieldPath;
 
 /// Compiles the expression, which uses `key` and nothing else.
 pub fn key_filter(expression: &str) -> Result<Filter, FilterError> {
-    let whole = |reason| FilterError { place: None, reason };
+    let whole = |reason| FilterError { place: None, reason, others: vec![] };
     let filter = Filter::new(expression)?;
     match filter.fields().iter().find(|field| **field != FieldPath::of("key")) {
         Some(field) => Err(whole(format!("the expression may only use `key`, found `{field}`"))),

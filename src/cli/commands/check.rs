@@ -55,7 +55,9 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     })?;
     if let Some(error) = report.filter.take() {
         let text = String::from_utf8_lossy(&text);
-        report.problems.insert(0, JobFileError::about_filter(&text, &args.source.job, &error).to_string());
+        let first = JobFileError::about_filter(&text, &args.source.job, &error);
+        let mistakes: Vec<String> = std::iter::once(&first).chain(&first.others).map(JobFileError::to_string).collect();
+        report.problems.splice(0..0, mistakes);
     }
     if ui.is_json() {
         ui.json(&CheckView::new(&job.job, &report))?;

@@ -57,14 +57,15 @@ pub(super) fn condition(node: &Node, at: usize, expression: &str, known: KnownFi
     Ok(Condition { expression: expression.to_owned(), fields: filter.fields().to_vec() })
 }
 
-/// Returns an error at the character that `error` is about of `expression`, which begins at character `at` of the
+/// Returns the errors at the characters that `error` is about of `expression`, which begins at character `at` of the
 /// scalar `node`.
 pub(super) fn within_expression(node: &Node, at: usize, expression: &str, error: FilterError) -> YamlError {
-    let exact = error.index_in(expression).and_then(|index| node.exact_mark_within(at + index));
-    match exact {
+    let one = |error: FilterError| match error.index_in(expression).and_then(|index| node.exact_mark_within(at + index))
+    {
         Some(mark) => unfit(mark, error.reason),
         None => node.unfit(error.to_string()),
-    }
+    };
+    YamlError::of_several(error.each().into_iter().map(one)).expect("there is at least one")
 }
 
 /// Returns an error at the character of the scalar `node` that `error` is about.

@@ -54,6 +54,18 @@ fn an_invalid_expression_is_refused() {
         assert!(output.stderr.starts_with(&format!("error: job.yaml:{place}: ")), "{output}");
         assert_eq!(files(env.dir()).len(), 2, "no store was created");
     }
+    env.write(
+        "job.yaml",
+        JOB.replace("v > 0", "nothing(v) || v > null").replace("count", "count where foo(v) && bar(v)"),
+    );
+    let expected = "error: job.yaml:4:15: `where`: unknown function `nothing`, or the wrong number of arguments\n\
+                    error: job.yaml:4:24: `where`: `>` cannot compare null; to test for a missing value, use `isNull(x)`\n\
+                    error: job.yaml:6:41: unknown function `foo`, or the wrong number of arguments\n\
+                    error: job.yaml:6:51: unknown function `bar`, or the wrong number of arguments\n";
+    assert_eq!(env.run(&["run", "job.yaml"]).expect(2).stderr, expected);
+    env.write("job.yaml", JOB.replace("v > 0", "nothing(v) || v > null"));
+    let problems = env.run(&["check", "job.yaml", "--json"]).expect(1).stdout;
+    assert!(problems.contains("job.yaml:4:15: ") && problems.contains("job.yaml:4:24: "), "{problems}");
 }
 
 #[test]

@@ -12,19 +12,35 @@ pub struct FilterError {
     /// The line and the column in the expression, both from 1; `None` if it is about the whole expression.
     pub place: Option<(usize, usize)>,
     pub reason: String,
+    /// What else is wrong with it.
+    pub others: Vec<FilterError>,
 }
 
 impl FilterError {
     /// Makes an error about the whole expression.
     pub(super) fn whole(reason: impl Into<String>) -> FilterError {
-        FilterError { place: None, reason: reason.into() }
+        FilterError { place: None, reason: reason.into(), others: vec![] }
+    }
+
+    /// Fails with all `mistakes`, in the order of their places, if there are any.
+    pub(super) fn of_several(mut mistakes: Vec<FilterError>) -> Result<(), FilterError> {
+        mistakes.sort_by_key(|mistake| mistake.place);
+        let mut mistakes = mistakes.into_iter();
+        mistakes.next().map_or(Ok(()), |first| Err(FilterError { others: mistakes.collect(), ..first }))
+    }
+
+    /// Returns the mistakes that this one consists of, usually only itself.
+    pub(crate) fn each(mut self) -> Vec<FilterError> {
+        let mut others = std::mem::take(&mut self.others);
+        others.insert(0, self);
+        others
     }
 
     /// Makes an error about character `index` of `expression`.
     pub(super) fn at(expression: &str, index: usize, reason: impl Into<String>) -> FilterError {
         let before: String = expression.chars().take(index).collect();
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-        FilterError { place: Some((before.matches('\n').count() + 1, column)), reason: reason.into() }
+        FilterError { place: Some((before.matches('\n').count() + 1, column)), reason: reason.into(), others: vec![] }
     }
 
     /// Makes an error from the first one of the parser.
@@ -33,7 +49,7 @@ impl FilterError {
         let said = in_one_line(error.msg.lines().next().unwrap_or_default());
         let (line, column) = error.pos;
         let place = |number| usize::try_from(number).unwrap_or(1).max(1);
-        FilterError { place: Some((place(line), place(column))), reason: in_words(&said) }
+        FilterError { place: Some((place(line), place(column))), reason: in_words(&said), others: vec![] }
     }
 
     /// Returns which character of `expression` it is about.
@@ -51,7 +67,8 @@ impl fmt::Display for FilterError {
             Some((1, column)) => write!(f, "column {column}: ")?,
             Some((line, column)) => write!(f, "line {line}, column {column}: ")?,
         }
-        f.write_str(&self.reason)
+        f.write_str(&self.reason)?;
+        self.others.iter().try_for_each(|other| write!(f, "; {other}"))
     }
 }
 

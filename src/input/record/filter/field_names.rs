@@ -29,6 +29,14 @@ const FUNCTIONS: [&str; 13] = [
     "uint",
 ];
 
+/// The operators that compare by order, with their names in a parsed expression.
+const ORDERS: [(&str, &str); 4] = [
+    (operators::LESS, "<"),
+    (operators::LESS_EQUALS, "<="),
+    (operators::GREATER, ">"),
+    (operators::GREATER_EQUALS, ">="),
+];
+
 /// The most arguments of `case`, each two of which are nested one deeper.
 const MAX_CASE_ARGUMENTS: usize = 81;
 
@@ -46,11 +54,17 @@ pub(super) struct FieldNames<'a> {
     pub(super) known: KnownFields<'a>,
     /// Whether its numbers are exact.
     pub(super) is_exact: bool,
+    pub(super) mistakes: Vec<FilterError>,
 }
 
 impl FieldNames<'_> {
-    /// Rewrites `part`. If it is a field, it is needed `as_text` or with its own type.
-    pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), FilterError> {
+    /// Rewrites `part`, and keeps the mistakes in it. If it is a field, it is needed `as_text` or with its own type.
+    pub(super) fn rewrite(&mut self, part: &mut IdedExpr, as_text: bool) {
+        let rewritten = self.rewrite_one(part, as_text);
+        self.mistakes.extend(rewritten.err());
+    }
+
+    fn rewrite_one(&mut self, part: &mut IdedExpr, as_text: bool) -> Result<(), FilterError> {
         if let Some(names) = path(&part.expr) {
             if !self.is_own(&names) {
                 part.expr = self.field(part.id, names, as_text)?;
@@ -69,29 +83,41 @@ impl FieldNames<'_> {
                     part.expr = Expr::Call(CallExpr { func_name, target: None, args: vec![field, null] });
                     Ok(())
                 }
-                None => self.rewrite(&mut select.operand, false),
+                None => {
+                    self.rewrite(&mut select.operand, false);
+                    Ok(())
+                }
             },
-            Expr::Select(select) => self.rewrite(&mut select.operand, false),
+            Expr::Select(select) => {
+                self.rewrite(&mut select.operand, false);
+                Ok(())
+            }
             Expr::Comprehension(all) => {
-                self.rewrite(&mut all.iter_range, false)?;
-                self.rewrite(&mut all.accu_init, false)?;
+                self.rewrite(&mut all.iter_range, false);
+                self.rewrite(&mut all.accu_init, false);
                 let outside = self.scope.len();
                 self.scope.extend([all.iter_var.clone(), all.accu_var.clone()]);
                 self.scope.extend(all.iter_var2.clone());
                 for inner in [&mut all.loop_cond, &mut all.loop_step, &mut all.result] {
-                    self.rewrite(inner, false)?;
+                    self.rewrite(inner, false);
                 }
                 self.scope.truncate(outside);
                 Ok(())
             }
-            Expr::List(list) => list.elements.iter_mut().try_for_each(|element| self.rewrite(element, false)),
-            Expr::Map(map) => map.entries.iter_mut().try_for_each(|entry| match &mut entry.expr {
-                EntryExpr::MapEntry(entry) => {
-                    self.rewrite(&mut entry.key, false)?;
-                    self.rewrite(&mut entry.value, false)
-                }
-                EntryExpr::StructField(field) => self.rewrite(&mut field.value, false),
-            }),
+            Expr::List(list) => {
+                list.elements.iter_mut().for_each(|element| self.rewrite(element, false));
+                Ok(())
+            }
+            Expr::Map(map) => {
+                map.entries.iter_mut().for_each(|entry| match &mut entry.expr {
+                    EntryExpr::MapEntry(entry) => {
+                        self.rewrite(&mut entry.key, false);
+                        self.rewrite(&mut entry.value, false);
+                    }
+                    EntryExpr::StructField(field) => self.rewrite(&mut field.value, false),
+                });
+                Ok(())
+            }
             Expr::Struct(made) => {
                 let what = format!("unknown type `{}`", in_one_line(&made.type_name));
                 Err(self.at(part.id, &what))
@@ -114,6 +140,13 @@ impl FieldNames<'_> {
         if !is_operator && !FUNCTIONS.contains(&name) {
             return Err(self.at(part.id, &unknown_function(name)));
         }
+        let is_null = |part: &IdedExpr| matches!(&part.expr, Expr::Literal(LiteralValue::Null));
+        if let Some((_, shown)) = ORDERS.iter().find(|(order, _)| *order == name)
+            && call.args.iter().any(is_null)
+        {
+            let reason = format!("`{shown}` cannot compare null; to test for a missing value, use `isNull(x)`");
+            return Err(self.at(part.id, &reason));
+        }
         let is_test = [operators::EQUALS, operators::NOT_EQUALS].contains(&name);
         let asks_type = |part: &IdedExpr| matches!(&part.expr, Expr::Call(call) if call.func_name == "type");
         let is_replaced = !is_operator || !call.args.iter().any(has_no_number);
@@ -123,7 +156,8 @@ impl FieldNames<'_> {
         let replacement = replacement.or_else(|| exact::replacement(name).filter(|_| self.is_exact && !adds_list));
         if is_test && call.args.iter().any(asks_type) {
             let is_type = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if TYPES.contains(&name.as_str()));
-            return call.args.iter_mut().filter(|arg| !is_type(arg)).try_for_each(|arg| self.rewrite(arg, false));
+            call.args.iter_mut().filter(|arg| !is_type(arg)).for_each(|arg| self.rewrite(arg, false));
+            return Ok(());
         }
         // What is next to text, or an argument of a text function, is text.
         let takes_text = ["size", "string", "contains", "endsWith", "matches", "startsWith"].contains(&name);
@@ -139,13 +173,13 @@ impl FieldNames<'_> {
             }
         }
         if let Some(target) = &mut call.target {
-            self.rewrite(target, takes_text)?;
+            self.rewrite(target, takes_text);
         }
         let is_pattern = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name.starts_with('~'));
         call.args
             .iter_mut()
             .filter(|arg| !is_pattern(arg))
-            .try_for_each(|arg| self.rewrite(arg, takes_text || is_beside_text))?;
+            .for_each(|arg| self.rewrite(arg, takes_text || is_beside_text));
         if let Some(replacement) = replacement {
             call.func_name = replacement.to_owned();
         }
@@ -182,8 +216,8 @@ impl FieldNames<'_> {
             return Err(self.at(id, "`extract` needs a regular expression in quotes"));
         }
         let is_pattern = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name.starts_with('~'));
-        let mut args = call.args.iter_mut().filter(|arg| !is_pattern(arg));
-        args.try_for_each(|arg| self.rewrite(arg, function.takes_text))?;
+        let args = call.args.iter_mut().filter(|arg| !is_pattern(arg));
+        args.for_each(|arg| self.rewrite(arg, function.takes_text));
         call.func_name = format!("@{name}");
         Ok(())
     }
@@ -232,7 +266,8 @@ impl FieldNames<'_> {
             whole = IdedExpr { id, expr: Expr::Call(call) };
         }
         part.expr = whole.expr;
-        self.rewrite(part, false)
+        self.rewrite(part, false);
+        Ok(())
     }
 
     /// Returns whether the first name is a variable of a macro, not a field.

@@ -133,8 +133,10 @@ impl Filter {
             scope: vec![],
             known,
             is_exact,
+            mistakes: vec![],
         };
-        names.rewrite(&mut rewritten, false)?;
+        names.rewrite(&mut rewritten, false);
+        FilterError::of_several(names.mistakes)?;
         if is_deeper(&rewritten, DEPTH_LIMIT) {
             return Err(FilterError::whole("the cases of the expression are nested too deep"));
         }

@@ -154,12 +154,23 @@ fn what_is_no_expression_is_refused_with_its_column() {
         ("(amount > 1", "column 12: expected ')' at the end"),
         ("amount &&& x", "column 10: unexpected `&`"),
         ("amount x", "column 8: unexpected `x`"),
+        (
+            "1 > 2 || amount <= null",
+            "column 17: `<=` cannot compare null; to test for a missing value, use `isNull(x)`",
+        ),
         ("nonsense(amount)", "column 9: unknown function `nonsense`, or the wrong number of arguments"),
         ("s.matches('(')", "column 10: `matches`: error: unclosed group"),
         ("Foo{a: 1}", "column 4: unknown type `Foo`"),
         ("", "column 1: "),
         ("a.?b", "column 2: "),
         ("true &&\n  nonsense(a)", "line 2, column 11: unknown function"),
+        (
+            "[1].all(x, x < null) || nonsense(a) && a.substring() == '' && case(b > null, 1, foo(c)) == 1",
+            "column 14: `<` cannot compare null; to test for a missing value, use `isNull(x)`; column 33: unknown function \
+             `nonsense`, or the wrong number of arguments; column 51: `substring` takes 2 to 3 arguments, found 1; column \
+             70: `>` cannot compare null; to test for a missing value, use `isNull(x)`; column 84: unknown function `foo`, or the \
+             wrong number of arguments",
+        ),
         ("true &&\n  a >", "line 2, column 6: "),
     ] {
         let error = Filter::new(expression).unwrap_err().to_string();
