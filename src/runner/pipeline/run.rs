@@ -20,7 +20,7 @@ use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, RecordTest};
-use crate::runner::pipeline::route::Route;
+use crate::runner::pipeline::route::{KeyPlace, Route};
 use crate::runner::pipeline::spawn::on_deep_stack;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
@@ -92,13 +92,14 @@ impl Run<'_> {
         let field_count = processor.fields().len();
         let last = lineage.and_then(|lineage| lineage.last.as_ref()).map(|last| &last.manifest);
         let (route, tasks) = match &job.key[..] {
-            [_] if job.is_partitioned => {
+            [key] if job.is_partitioned => {
                 let tasks = Arc::new(self.topic_tasks(last));
                 let message_key = self.message_key().map(|_| field_count + 1);
                 let count = tasks.tasks();
-                (Route::KeyedPartition { key: field_count, message_key, tasks }, count)
+                let key = KeyPlace { index: field_count, field: key.field.clone() };
+                (Route::KeyedPartition { key, message_key, tasks }, count)
             }
-            [_] => (Route::Key(field_count), job.tasks),
+            [key] => (Route::Key(KeyPlace { index: field_count, field: key.field.clone() }), job.tasks),
             [_, ..] => (Route::Parts(field_count, KeyParts::new(job)), job.tasks),
             [] => {
                 let known = lineage.into_iter().flat_map(|lineage| lineage.positions.values());

@@ -28,7 +28,7 @@ const BAD: [Bad; 8] = [
         input: b"{\"v\":3}\n{\"k\":\"a\",\"v\":1}\n{\"k\":\"a\",\"v\":2}\n",
         record: 0,
         offset: 0,
-        reason: "the key field is missing or null",
+        reason: "the key field `k` is missing or null",
         begins: "{\"v\":3}",
     },
     Bad {
@@ -60,7 +60,7 @@ const BAD: [Bad; 8] = [
         input: b"{\"k\":\"a\",\"v\":1}\n{\"k\":[1],\"v\":2}\n{\"k\":\"a\",\"v\":2}",
         record: 1,
         offset: 16,
-        reason: "the key is an object or a list, expected text, a number or a bool",
+        reason: "the key field `k` is an object or a list, expected text, a number or a bool",
         begins: "{\"k\":[1],\"v\":2}",
     },
     Bad {
