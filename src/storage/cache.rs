@@ -85,8 +85,9 @@ impl Cache {
         let path = self.path(key);
         let mut file = File::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?.checked_add(1)?);
-        file.read_to_end(&mut bytes).ok()?;
+        // `read_to_end` would ask the system for the size and the place once more, and read again to see the end.
+        let mut bytes = vec![0; usize::try_from(metadata.len()).ok()?];
+        file.read_exact(&mut bytes).ok()?;
         let Some(bytes) = proven(key, bytes.into()) else {
             // Somebody may have replaced it meanwhile: a good copy that is gone is made again.
             let _ = fs::remove_file(&path);
