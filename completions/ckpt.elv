@@ -38,6 +38,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand log 'Show what happened to a job and its store, newest last'
             cand report 'Write a page about a store, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
+            cand workers 'Show which worker has which tasks, and how old their checkpoints are'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Roll back to an older checkpoint, or export its state'
@@ -175,6 +176,19 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --objects 'Show the objects, and which of them the parent has too'
             cand --job 'Print the job file'
             cand --all 'Show tasks without keys too'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;workers'= {
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --tasks 'Show each task on a line of its own'
+            cand --lag 'Ask the brokers how far each task is behind'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -430,6 +444,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand log 'Show what happened to a job and its store, newest last'
             cand report 'Write a page about a store, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
+            cand workers 'Show which worker has which tasks, and how old their checkpoints are'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Roll back to an older checkpoint, or export its state'
@@ -459,6 +474,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;report'= {
         }
         &'ckpt;help;inspect'= {
+        }
+        &'ckpt;help;workers'= {
         }
         &'ckpt;help;verify'= {
         }

@@ -5,6 +5,8 @@ mod client;
 #[cfg(feature = "kafka")]
 mod keyed;
 #[cfg(feature = "kafka")]
+mod operations;
+#[cfg(feature = "kafka")]
 mod partitions;
 #[cfg(feature = "kafka")]
 mod runs;

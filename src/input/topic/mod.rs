@@ -9,5 +9,6 @@ mod proof;
 mod reader;
 
 pub use connection::join;
+pub use listing::offsets;
 pub(super) use listing::partitions;
 pub use reader::TopicReader;

@@ -213,7 +213,7 @@ fn resume(
     let ranks = |manifest: &Manifest| ranks(job, manifest);
     // Whether another type of a field fits, the state shows.
     let is_known = |difference: &Difference| !matches!(difference, Difference::FieldType { .. });
-    let effort = Effort { threads, share: options.share.as_deref() };
+    let effort = Effort { threads, share: options.share.as_ref().map(|share| &share.partitions) };
     let resumed = recover::resume(store, options.latest_good, effort, ranks, |sequence, old| {
         refuse_unfit(job, sequence, old, is_known)
     })?;

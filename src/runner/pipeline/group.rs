@@ -15,7 +15,7 @@ use crate::job::JobSpec;
 use crate::kafka::{Division, Member};
 use crate::runner::error::{JobError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
-use crate::runner::options::{Control, Options};
+use crate::runner::options::{Control, Options, Share};
 use crate::runner::pipeline::attempt::attempt;
 
 /// How long one look at the group waits for news.
@@ -42,7 +42,8 @@ pub fn run_worker(
             return Ok(Summary::default());
         }
         observer.event(&RunEvent::Assigned { partitions: owned.iter().copied().collect() });
-        let options = Options { share: Some(Arc::new(owned.clone())), ..options.clone() };
+        let share = Share { worker: name.to_owned(), partitions: owned.clone() };
+        let options = Options { share: Some(Arc::new(share)), ..options.clone() };
         let (outcome, news) = term(job, &options, control, observer, &member, terms);
         terms += 1;
         take(&member, news?, &mut owned)?;
