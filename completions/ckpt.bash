@@ -1196,7 +1196,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --worker --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --set --must-resume --latest-good --worker --leave --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

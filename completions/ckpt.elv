@@ -65,6 +65,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
             cand --must-resume 'Fail if there is no checkpoint to resume from'
             cand --latest-good 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
+            cand --leave 'Leave the group of workers at the end, so that others get the partitions at once'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'

@@ -71,6 +71,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache -d 'Keep copies 
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l must-resume -d 'Fail if there is no checkpoint to resume from'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l latest-good -d 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l leave -d 'Leave the group of workers at the end, so that others get the partitions at once'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l utc -d 'Show and read times in UTC instead of the local time zone'

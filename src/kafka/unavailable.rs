@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kafka::error::KafkaError;
-use crate::kafka::message::{Bounds, Division, Message, Polled};
+use crate::kafka::message::{AtEnd, Bounds, Division, Message, Polled};
 use crate::kafka::settings::Settings;
 
 /// A topic that cannot be opened.
@@ -45,7 +45,7 @@ impl Topic {
 pub enum Member {}
 
 impl Member {
-    pub fn join(_: &Settings, _: &str, _: &str) -> Result<Member, KafkaError> {
+    pub fn join(_: &Settings, _: &str, _: &str, _: AtEnd) -> Result<Member, KafkaError> {
         Err(KafkaError::Unavailable)
     }
 

@@ -1,11 +1,12 @@
 //! What a person on duty asks several workers, and tells them.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::runs::{records, signal};
-use super::workers::{MESSAGES, PARTITIONS, end, job, start, until};
+use super::workers::{MESSAGES, PARTITIONS, end, job, start, start_with, until};
 use crate::support::Env;
 use crate::support::kafka::Broker;
 
@@ -69,4 +70,31 @@ fn the_tasks_of_a_worker_that_died_are_shown_as_its_own_until_others_have_commit
     let manifest = env.read("store/checkpoints/00000001/manifest.yaml");
     assert!(manifest.contains("\nworker: a\n") || manifest.contains("\nworker: b\n"), "{manifest}");
     end(&env, b);
+}
+
+#[test]
+fn the_others_get_the_partitions_of_a_worker_that_leaves_at_once() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    let text = env.read("job.yaml");
+    assert!(text.contains("session.timeout.ms: '6000'"));
+    env.write("job.yaml", text.replace("session.timeout.ms: '6000'", "session.timeout.ms: '60000'"));
+    let (a, b) = (start_with(&env, "a", &["--leave"]), start(&env, "b"));
+    until(&env, "both have partitions", || {
+        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partitions"))
+    });
+    MESSAGES.send(broker, &topic, 0, 600);
+    until(&env, "the first are applied", || records(&env) == 600);
+    MESSAGES.send(broker, &topic, 600, 1_200);
+    end(&env, a);
+    let left = Instant::now();
+    MESSAGES.send(broker, &topic, 1_200, 1_800);
+    until(&env, "the other has all of it", || records(&env) == 1_800);
+    assert!(left.elapsed() < Duration::from_secs(30), "{:?}", left.elapsed());
+    assert!(env.read("stderr-b").contains("has partitions 0, 1, 2, 3, 4, 5\n"), "{}", env.read("stderr-b"));
+    end(&env, b);
+    assert_eq!(super::runs::state(&env), MESSAGES.expected(1_800));
+    let refused = env.run(&["run", "job.yaml", "--leave"]).expect(2);
+    assert!(refused.stderr.contains("--worker <NAME>"), "{refused}");
 }

@@ -32,8 +32,13 @@ pub(super) fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &s
 }
 
 pub(super) fn start(env: &Env, name: &str) -> Ending {
+    start_with(env, name, &[])
+}
+
+/// Starts the worker `name` with more arguments.
+pub(super) fn start_with(env: &Env, name: &str, more: &[&str]) -> Ending {
     let stderr = fs::File::create(env.path(&format!("stderr-{name}"))).expect("created");
-    let mut command = env.command(&["run", "job.yaml", "--worker", name]);
+    let mut command = env.command(&[&["run", "job.yaml", "--worker", name], more].concat());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     Ending(command.spawn().expect("started"))
 }

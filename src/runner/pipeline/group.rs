@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::format::manifest::Mode;
 use crate::input;
 use crate::job::JobSpec;
-use crate::kafka::{Division, Member};
+use crate::kafka::{AtEnd, Division, Member};
 use crate::runner::error::{JobError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Summary};
 use crate::runner::options::{Control, Options, Share};
@@ -21,17 +21,27 @@ use crate::runner::pipeline::attempt::attempt;
 /// How long one look at the group waits for news.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Runs the worker `name` of the job until `control` asks it to stop, with a checkpoint at the end. Returns the summary of
+/// Who one of several workers is.
+#[derive(Debug, Clone)]
+pub struct WorkerName {
+    /// A name that no other has.
+    pub name: String,
+    /// Whether the others get its partitions as soon as it ends. Otherwise they wait for it to come back.
+    pub leaves: bool,
+}
+
+/// Runs the worker `worker` of the job until `control` asks it to stop, with a checkpoint at the end. Returns the summary of
 /// what it did since the group changed last.
 pub fn run_worker(
     job: &JobSpec,
     options: &Options,
     control: &Control,
     observer: &dyn Observer,
-    name: &str,
+    worker: &WorkerName,
 ) -> Result<Summary, RunError> {
     check(job)?;
-    let member = input::join(&job.input, &job.base, &job.job, name)?;
+    let at_end = if worker.leaves { AtEnd::Leave } else { AtEnd::Keep };
+    let member = input::join(&job.input, &job.base, &job.job, &worker.name, at_end)?;
     let mut owned = BTreeSet::new();
     let mut terms = 0;
     loop {
@@ -42,7 +52,7 @@ pub fn run_worker(
             return Ok(Summary::default());
         }
         observer.event(&RunEvent::Assigned { partitions: owned.iter().copied().collect() });
-        let share = Share { worker: name.to_owned(), partitions: owned.clone() };
+        let share = Share { worker: worker.name.clone(), partitions: owned.clone() };
         let options = Options { share: Some(Arc::new(share)), ..options.clone() };
         let (outcome, news) = term(job, &options, control, observer, &member, terms);
         terms += 1;

@@ -19,7 +19,7 @@ use crate::job::JobSpec;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Options;
-use crate::runner::pipeline::group::run_worker;
+use crate::runner::pipeline::group::{WorkerName, run_worker};
 use crate::runner::pipeline::restart::run as run_job;
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
@@ -81,6 +81,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["must_resume", "latest_good"])]
     pub worker: Option<String>,
 
+    /// Leave the group of workers at the end, so that others get the partitions at once
+    #[arg(long, requires = "worker")]
+    pub leave: bool,
+
     /// The number of threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -139,7 +143,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         observers.push(file);
     }
     let outcome = match &args.worker {
-        Some(worker) => run_worker(&job, &options, &control, &All(observers), worker),
+        Some(name) => {
+            let worker = WorkerName { name: name.clone(), leaves: args.leave };
+            run_worker(&job, &options, &control, &All(observers), &worker)
+        }
         None => run_job(&job, &options, &control, &All(observers)),
     };
     drop((observer, server));
