@@ -58,7 +58,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --worker 'Be one of several workers that share the partitions of the job''s topic, under a name that no other has'
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
-            cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine'
+            cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz; ADDR is HOST:PORT, or a port on this machine'
             cand --metrics-file 'Write the metrics to this file, for the textfile collector of Prometheus''s node exporter: every 15 seconds, and at the end of the run'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'

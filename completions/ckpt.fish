@@ -62,7 +62,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l worker -d 'Be one of s
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'The number of threads that parse and apply records [default: the number of cores]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'The format of events, warnings and errors on standard error' -r -f -a "text\t'Text for people'
 json\t'One JSON object per line'"
-complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics -d 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics -d 'Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz; ADDR is HOST:PORT, or a port on this machine' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l metrics-file -d 'Write the metrics to this file, for the textfile collector of Prometheus\'s node exporter: every 15 seconds, and at the end of the run' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'

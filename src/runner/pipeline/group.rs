@@ -14,7 +14,7 @@ use crate::input;
 use crate::job::JobSpec;
 use crate::kafka::{AtEnd, Division, Member};
 use crate::runner::error::{JobError, RunError};
-use crate::runner::observer::{Observer, RunEvent, Summary};
+use crate::runner::observer::{Observer, RunEvent, Stage, Summary};
 use crate::runner::options::{Control, Options, Share};
 use crate::runner::pipeline::attempt::attempt;
 
@@ -44,9 +44,15 @@ pub fn run_worker(
     let member = input::join(&job.input, &job.base, &job.job, &worker.name, at_end)?;
     let mut owned = BTreeSet::new();
     let mut terms = 0;
+    observer.event(&RunEvent::Stage(Stage::Joining));
     loop {
         while owned.is_empty() && !control.stop.load(Ordering::Relaxed) {
-            take(&member, member.poll(LOOK).map_err(input::InputError::from)?, &mut owned)?;
+            let news = member.poll(LOOK).map_err(input::InputError::from)?;
+            let is_told = !news.is_empty();
+            take(&member, news, &mut owned)?;
+            if is_told && owned.is_empty() {
+                observer.event(&RunEvent::Stage(Stage::Idle));
+            }
         }
         if owned.is_empty() {
             return Ok(Summary::default());
@@ -57,6 +63,9 @@ pub fn run_worker(
         let (outcome, news) = term(job, &options, control, observer, &member, terms);
         terms += 1;
         take(&member, news?, &mut owned)?;
+        if owned.is_empty() {
+            observer.event(&RunEvent::Stage(Stage::Idle));
+        }
         match outcome {
             Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
             Ok(_) => {}

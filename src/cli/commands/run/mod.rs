@@ -27,6 +27,7 @@ use crate::runner::wall_clock::WallClock;
 
 mod events;
 mod explain;
+mod health;
 mod http;
 pub mod job;
 mod metrics;
@@ -34,7 +35,9 @@ mod observer;
 mod python;
 mod signals;
 mod summary;
+mod topic_metrics;
 
+use health::Health;
 use job::{Environment, JobArgs, read_job};
 use metrics::{Metrics, MetricsFile};
 use observer::{All, LogWriter, StatusPrinter};
@@ -93,7 +96,8 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log: LogFormat,
 
-    /// Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine
+    /// Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz;
+    /// ADDR is HOST:PORT, or a port on this machine
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
 
@@ -133,9 +137,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
     let metrics = Arc::new(Metrics::new(&job.job, options.clock.clone()));
-    let server = args.metrics.as_ref().map(|address| MetricsServer::start(address, &metrics)).transpose()?;
+    let health = Arc::new(Health::new());
+    let server = args.metrics.as_ref().map(|address| MetricsServer::start(address, &metrics, &health)).transpose()?;
     let file = args.metrics_file.as_ref().map(|path| MetricsFile::start(&metrics, path)).transpose()?;
-    let mut observers = vec![&*observer, &*metrics];
+    let mut observers = vec![&*observer, &*metrics, &*health];
     if let Some(server) = &server {
         ui.note(format!("{}: metrics at {}", job.job, server.url()));
     }
