@@ -3,6 +3,8 @@
 #[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
+mod example;
+#[cfg(feature = "kafka")]
 mod keyed;
 #[cfg(feature = "kafka")]
 mod operations;
