@@ -85,6 +85,9 @@ _ckpt() {
             ckpt,verify)
                 cmd="ckpt__subcmd__verify"
                 ;;
+            ckpt,workers)
+                cmd="ckpt__subcmd__workers"
+                ;;
             ckpt__subcmd__help,check)
                 cmd="ckpt__subcmd__help__subcmd__check"
                 ;;
@@ -148,6 +151,9 @@ _ckpt() {
             ckpt__subcmd__help,verify)
                 cmd="ckpt__subcmd__help__subcmd__verify"
                 ;;
+            ckpt__subcmd__help,workers)
+                cmd="ckpt__subcmd__help__subcmd__workers"
+                ;;
             ckpt__subcmd__help__subcmd__samza,diff)
                 cmd="ckpt__subcmd__help__subcmd__samza__subcmd__diff"
                 ;;
@@ -188,7 +194,7 @@ _ckpt() {
 
     case "${cmd}" in
         ckpt)
-            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help"
+            opts="-V -q -h --version --verbose --json --quiet --color --utc --cache --cache-size --help run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,7 +393,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help)
-            opts="run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza schema completions help"
+            opts="run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -723,6 +729,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__workers)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1176,7 +1196,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --worker --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --set --must-resume --latest-good --worker --leave --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1439,7 +1459,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__schema)
-            opts="-q -h --json --quiet --color --utc --cache --cache-size --help job error version run init check checkpoint list log report inspect verify diff restore prune pin unpin copy latest stats samza"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help job error version run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1599,6 +1619,32 @@ _ckpt() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__workers)
+            opts="-q -h --tasks --lag --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

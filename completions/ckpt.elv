@@ -38,6 +38,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand log 'Show what happened to a job and its store, newest last'
             cand report 'Write a page about a store, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
+            cand workers 'Show which worker has which tasks, and how old their checkpoints are'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Roll back to an older checkpoint, or export its state'
@@ -57,13 +58,14 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --worker 'Be one of several workers that share the partitions of the job''s topic, under a name that no other has'
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
-            cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine'
+            cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz; ADDR is HOST:PORT, or a port on this machine'
             cand --metrics-file 'Write the metrics to this file, for the textfile collector of Prometheus''s node exporter: every 15 seconds, and at the end of the run'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
             cand --must-resume 'Fail if there is no checkpoint to resume from'
             cand --latest-good 'If the latest checkpoint is damaged, resume from the newest intact one; report what is lost, and move away outputs that the skipped checkpoints published'
+            cand --leave 'Leave the group of workers at the end, so that others get the partitions at once'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -175,6 +177,19 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand --objects 'Show the objects, and which of them the parent has too'
             cand --job 'Print the job file'
             cand --all 'Show tasks without keys too'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ckpt;workers'= {
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --tasks 'Show each task on a line of its own'
+            cand --lag 'Ask the brokers how far each task is behind'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -430,6 +445,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand log 'Show what happened to a job and its store, newest last'
             cand report 'Write a page about a store, to look at or to attach to a ticket'
             cand inspect 'Show what a checkpoint is, or what it holds'
+            cand workers 'Show which worker has which tasks, and how old their checkpoints are'
             cand verify 'Check that checkpoints are intact'
             cand diff 'Show what changed between two checkpoints'
             cand restore 'Roll back to an older checkpoint, or export its state'
@@ -459,6 +475,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;help;report'= {
         }
         &'ckpt;help;inspect'= {
+        }
+        &'ckpt;help;workers'= {
         }
         &'ckpt;help;verify'= {
         }

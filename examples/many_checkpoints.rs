@@ -96,6 +96,7 @@ impl Maker {
             inode: None,
             etag: None,
             message: None,
+            committed: None,
         };
         let put = |bytes: &[u8], kind| self.store.put(bytes, kind).map(|put| put.object);
         let tables = Tables {
@@ -115,6 +116,7 @@ impl Maker {
             trigger: Trigger::Schedule,
             ended: false,
             restored_from: None,
+            worker: None,
             tasks: TASKS,
             shards: SHARDS,
             routing: Routing::KeyHash,

@@ -33,7 +33,8 @@ fn supervisors_leave_a_run_that_would_end_in_the_same_way() {
     let document = fs::read_to_string(repository::path("docs/operations.md")).expect("readable");
     let row = document.lines().find(|line| line.ends_with("about damage (12) |")).expect("a row");
     assert_eq!(codes(row.split(" | ").next().expect("a cell"), "| "), expected);
-    for name in ["ckpt@.service", "ckpt-batch@.service", "ckpt-verify@.service"] {
+    assert_eq!(codes(&text("ckpt-worker@.service"), "RestartPreventExitStatus="), expected);
+    for name in ["ckpt@.service", "ckpt-worker@.service", "ckpt-batch@.service", "ckpt-verify@.service"] {
         assert_eq!(codes(&text(name), "SuccessExitStatus="), [Exit::Incomplete.code()], "{name}");
     }
 }
@@ -41,7 +42,7 @@ fn supervisors_leave_a_run_that_would_end_in_the_same_way() {
 #[test]
 fn every_command_in_the_units_is_one_that_ckpt_has() {
     let env = Env::new();
-    for name in ["ckpt@.service", "ckpt-batch@.service", "ckpt-verify@.service"] {
+    for name in ["ckpt@.service", "ckpt-worker@.service", "ckpt-batch@.service", "ckpt-verify@.service"] {
         for command in text(name).lines().filter_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/ckpt ")) {
             // The job and the store do not exist, but the arguments are understood.
             let command = command.replace("127.0.0.1:9184", "127.0.0.1:0").replace("/var/lib/ckpt/metrics/", "");
@@ -49,6 +50,33 @@ fn every_command_in_the_units_is_one_that_ckpt_has() {
             let is_missing = output.stderr.contains("/etc/ckpt/%i.yaml") || output.status == 10;
             assert!(is_missing, "{command}: {output}");
         }
+    }
+}
+
+#[test]
+fn the_pods_of_workers_have_the_names_and_the_port_that_ckpt_expects() {
+    let text = text("workers.yaml");
+    let mut documents = text.split("\n---\n");
+    let set: Value = ckpt::values::yaml::from_str(documents.next().expect("the set")).expect("YAML");
+    let service: Value = ckpt::values::yaml::from_str(documents.next().expect("the service")).expect("YAML");
+    assert_eq!(set["spec"]["serviceName"], service["metadata"]["name"]);
+    let pod = &set["spec"]["template"];
+    for selector in [&set["spec"]["selector"]["matchLabels"], &service["spec"]["selector"]] {
+        assert_eq!(*selector, pod["metadata"]["labels"]);
+    }
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!(container["env"][0]["name"], "POD_NAME");
+    let arguments = container["args"].as_array().expect("a list").iter().map(|it| it.as_str().expect("text"));
+    let port = format!("0.0.0.0:{}", container["ports"][0]["containerPort"]);
+    assert_eq!(arguments.clone().next_back(), Some(port.as_str()));
+    let arguments: Vec<String> =
+        arguments.map(|it| it.replace("$(POD_NAME)", "clicks-0").replace(&port, "127.0.0.1:0")).collect();
+    // The job does not exist, but the arguments are understood.
+    let output = Env::new().run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(output.stderr.contains("/etc/ckpt/clicks.yaml"), "{output}");
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe]["httpGet"]["path"], path);
+        assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"]);
     }
 }
 
@@ -67,7 +95,7 @@ fn systemd_accepts_the_units() {
         env.write(&format!("{name}@clicks.{kind}"), unit);
         units.push(env.path(&format!("{name}@clicks.{kind}")));
     }
-    assert_eq!(units.len(), 5);
+    assert_eq!(units.len(), 6);
     let output = Command::new("systemd-analyze").arg("verify").args(units).output().expect("started");
     assert!(output.status.success(), "{output:?}");
 }

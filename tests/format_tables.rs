@@ -98,6 +98,7 @@ fn write_tables(directory: &Path) {
         inode: None,
         etag: None,
         message: None,
+        committed: None,
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     let columns = [

@@ -107,6 +107,7 @@ fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest
         trigger: Trigger::Schedule,
         ended: false,
         restored_from: None,
+        worker: None,
         tasks: 64,
         shards: 8,
         routing: Routing::KeyHash,

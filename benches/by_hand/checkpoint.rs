@@ -68,6 +68,7 @@ pub fn commit(
         inode: None,
         etag: None,
         message: None,
+        committed: None,
     };
     // Only the segments at the ends of the chains are new.
     let last_level = segments.iter().map(|row| row.level).max().unwrap_or_default();
@@ -97,6 +98,7 @@ pub fn commit(
         trigger: Trigger::EndOfInput,
         ended: true,
         restored_from: None,
+        worker: None,
         tasks: keys.tasks,
         shards: keys.shards,
         routing: Routing::KeyHash,

@@ -1,4 +1,4 @@
-//! Makes a topic and sends clicks to it: `BROKERS TOPIC PARTITIONS MESSAGES`. For `examples/kafka/run`.
+//! Makes a topic, unless it exists, and sends clicks to it: `BROKERS TOPIC PARTITIONS MESSAGES`. For `examples/kafka/run`.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::{env, thread};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,8 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.set("bootstrap.servers", brokers).set("linger.ms", "20").set("compression.codec", "lz4");
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-    if let Err((_, code)) = &wait(admin.create_topics([&new], &AdminOptions::new()))?[0] {
-        return Err(code.to_string().into());
+    match &wait(admin.create_topics([&new], &AdminOptions::new()))?[0] {
+        // It gets more messages.
+        Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+        Err((_, code)) => return Err(code.to_string().into()),
     }
     let producer: BaseProducer = config.create()?;
     for number in 0..messages {

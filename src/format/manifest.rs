@@ -36,6 +36,9 @@ pub struct Manifest {
     /// The checkpoint whose content this one has, if a restore made it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub restored_from: Option<Sequence>,
+    /// The worker that made the checkpoint, if several share the job.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worker: Option<String>,
     pub tasks: u32,
     /// See [`crate::format::index::shard_of`].
     pub shards: u32,
@@ -251,6 +254,11 @@ impl Manifest {
         document::check_format(manifest.format)?;
         manifest.check().map_err(|reason| ManifestError::Malformed { reason })?;
         Ok(manifest)
+    }
+
+    /// Returns whether several workers can divide the tasks between them.
+    pub fn is_divisible(&self) -> bool {
+        self.routing == Routing::KeyedPartition
     }
 
     /// Returns what is wrong with the manifest by itself.

@@ -44,6 +44,17 @@ pub struct PositionRow {
     pub etag: Option<String>,
     /// For a partition of a topic, where it is read next.
     pub message: Option<MessagePosition>,
+    /// The last commit of the partition, if one of several workers made it.
+    pub committed: Option<WorkerCommit>,
+}
+
+/// A commit of one of several workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCommit {
+    /// The name of the worker.
+    pub worker: String,
+    /// When its cut was taken, in milliseconds since 1970-01-01T00:00:00Z.
+    pub time: i64,
 }
 
 /// A position in a partition of a topic.
@@ -80,6 +91,7 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         following: rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some()),
         objects: rows.iter().any(|row| row.etag.is_some()),
         messages: rows.iter().any(|row| row.message.is_some()),
+        workers: rows.iter().any(|row| row.committed.is_some()),
     };
     let mut table = TableWriter::new_of(&columns(optional), 0, owner);
     for rows in sorted.chunks(BATCH_ROWS) {
@@ -117,6 +129,11 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
             arrays.push(large(|row| row.message.as_ref().map(|message| message.offset)));
             arrays.push(Arc::new(epochs.collect::<UInt32Array>()));
             arrays.push(large(|row| row.message.as_ref()?.proof_offset));
+        }
+        if optional.workers {
+            let workers = rows.iter().map(|row| Some(row.committed.as_ref()?.worker.as_str()));
+            arrays.push(Arc::new(workers.collect::<StringArray>()));
+            arrays.push(signed(|row| row.committed.as_ref().map(|commit| commit.time)));
         }
         table.write(arrays);
     }
@@ -164,15 +181,18 @@ struct Optional {
     objects: bool,
     /// Of jobs that read topics.
     messages: bool,
+    /// Of jobs that several workers run.
+    workers: bool,
 }
 
 impl Optional {
     fn all() -> impl Iterator<Item = Optional> {
-        (1..16).map(|bits| Optional {
+        (1..32).map(|bits| Optional {
             time: bits & 1 > 0,
             following: bits & 2 > 0,
             objects: bits & 4 > 0,
             messages: bits & 8 > 0,
+            workers: bits & 16 > 0,
         })
     }
 }
@@ -204,6 +224,10 @@ fn columns(optional: Optional) -> Vec<TableColumn> {
         columns.push(TableColumn::nullable("leader_epoch", ColumnKind::UInt32));
         columns.push(TableColumn::nullable("proof_offset", ColumnKind::UInt64));
     }
+    if optional.workers {
+        columns.push(TableColumn::nullable("worker", ColumnKind::Text));
+        columns.push(TableColumn::nullable("committed", ColumnKind::Int));
+    }
     columns
 }
 
@@ -232,6 +256,11 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         leader_epoch: epoch(),
         proof_offset: large_of("proof_offset"),
     });
+    let committed = match (text_of("worker"), signed("committed")) {
+        (Some(worker), Some(time)) => Some(WorkerCommit { worker, time }),
+        (None, None) => None,
+        _ => return Err("worker: expected a time with it, and no time without it".to_owned()),
+    };
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
         partition: text(0).to_owned(),
@@ -248,99 +277,9 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         inode: large_of("inode"),
         etag: text_of("etag"),
         message,
+        committed,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(partition: &str, cut: u64) -> PositionRow {
-        PositionRow {
-            partition: partition.to_owned(),
-            task: None,
-            cut,
-            offset: u64::MAX,
-            record: 7,
-            ended: false,
-            file_bytes: Some(1 << 40),
-            fingerprint: Digest::of(partition.as_bytes()),
-            event_time: None,
-            watermark: None,
-            generation_of: None,
-            inode: None,
-            etag: None,
-            message: None,
-        }
-    }
-
-    #[test]
-    fn the_columns_of_time_are_there_only_when_a_row_has_a_time() {
-        let plain = encode(&[row("a", 1), row("b", 1)]);
-        let timed = PositionRow { event_time: Some(-5), watermark: Some(i64::MIN), ..row("a", 1) };
-        let rows = vec![timed, row("b", 1)];
-        let bytes = encode(&rows);
-        assert_eq!(decode(bytes.clone().into()), Ok(rows));
-        assert_eq!(decode(plain.into()), Ok(vec![row("a", 1), row("b", 1)]));
-    }
-
-    #[test]
-    fn positions_are_read_as_they_were_written_in_order() {
-        let stdin = PositionRow { task: Some(3), ended: true, file_bytes: None, ..row("-", 5) };
-        let rows = vec![stdin, row("a/ü.jsonl", 1), row("a/ü.jsonl", 2), row("b", 0)];
-        let bytes = encode(&rows);
-        assert_eq!(decode(bytes.clone().into()), Ok(rows.clone()));
-        let backwards: Vec<PositionRow> = rows.iter().rev().cloned().collect();
-        assert_eq!(encode(&backwards), bytes);
-        assert_eq!(decode(encode(&[]).into()), Ok(vec![]));
-    }
-
-    #[test]
-    fn the_columns_of_followed_files_are_there_when_a_row_needs_them() {
-        let rotated =
-            PositionRow { generation_of: Some("a.log".to_owned()), inode: Some(u64::MAX), ..row("a.log.1", 4) };
-        for rows in [vec![row("a.log", 4), rotated.clone()], vec![PositionRow { inode: Some(7), ..row("a.log", 4) }]] {
-            let bytes = encode(&rows);
-            assert_eq!(decode(bytes.into()), Ok(rows));
-        }
-        assert_eq!((rotated.logical(), row("b", 1).logical()), ("a.log", "b"));
-    }
-
-    #[test]
-    fn the_column_of_objects_is_there_with_any_of_the_others() {
-        let object = PositionRow { etag: Some("9b2cf5-3".to_owned()), ..row("s3://data/a.jsonl", 4) };
-        let timed = PositionRow { event_time: Some(7), ..object.clone() };
-        let followed = PositionRow { inode: Some(7), ..row("a.log", 4) };
-        for rows in [vec![object], vec![timed.clone()], vec![followed, timed]] {
-            assert_eq!(decode(encode(&rows).into()), Ok(rows));
-        }
-    }
-
-    #[test]
-    fn the_columns_of_messages_are_there_with_any_of_the_others() {
-        let message = MessagePosition {
-            topic_id: Some("x9zyOZ8XQO6cP0f1LLb0Mw".to_owned()),
-            offset: 1 << 50,
-            leader_epoch: Some(7),
-            proof_offset: Some((1 << 50) - 2),
-        };
-        let least = MessagePosition { topic_id: None, leader_epoch: None, proof_offset: None, ..message.clone() };
-        let read = PositionRow { message: Some(message), ..row("clicks/0", 4) };
-        let unread = PositionRow { message: Some(least), event_time: Some(7), ..row("clicks/1", 4) };
-        for rows in [vec![read.clone()], vec![read, unread, row("data.jsonl", 4)]] {
-            assert_eq!(decode(encode(&rows).into()), Ok(rows));
-        }
-    }
-
-    #[test]
-    fn many_positions_are_read_whole() {
-        let rows: Vec<PositionRow> = (0..10_000).map(|i| row(&format!("part-{i:05}"), 1)).collect();
-        assert_eq!(decode(encode(&rows).into()), Ok(rows));
-    }
-
-    #[test]
-    fn a_position_that_comes_twice_is_refused() {
-        let error = decode(encode(&[row("a", 1), row("a", 1)]).into()).unwrap_err();
-        assert_eq!(error.to_string(), "row 1: is not after the row before it by partition and cut");
-    }
-}
+mod tests;

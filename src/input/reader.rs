@@ -6,7 +6,7 @@ use crate::input::error::InputError;
 use crate::input::follow::FollowReader;
 use crate::input::note::InputNote;
 use crate::input::position::{Position, PositionChange};
-use crate::input::topic::TopicReader;
+use crate::input::topic::{PartitionLag, TopicReader};
 
 /// Hands out blocks, one after another.
 #[derive(Debug)]
@@ -78,6 +78,14 @@ impl Reader {
             Reader::Bounded(_) => Vec::new(),
             Reader::Following(reader) => reader.take_notes(),
             Reader::Topic(reader) => reader.take_notes(),
+        }
+    }
+
+    /// Returns how many messages of each partition of a topic were not handed out, if it is time to look again.
+    pub fn take_partition_lags(&mut self) -> Option<Vec<PartitionLag>> {
+        match self {
+            Reader::Bounded(_) | Reader::Following(_) => None,
+            Reader::Topic(reader) => reader.take_lags(),
         }
     }
 

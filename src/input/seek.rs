@@ -169,6 +169,7 @@ mod tests {
             inode: None,
             etag: None,
             message: None,
+            committed: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

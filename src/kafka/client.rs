@@ -1,5 +1,7 @@
 //! The client, which is librdkafka.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,12 +10,14 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::message::{Bounds, Message, Polled};
 use crate::kafka::settings::{OWN_PROPERTIES, Settings};
 use crate::kafka::topic_id::topic_id;
+use crate::values::lock::lock;
 
 /// How long one request may take while the topic is read.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,10 +42,21 @@ impl std::fmt::Debug for Topic {
 struct Events {
     /// Whether a broker was lost since this was last checked.
     has_lost_brokers: AtomicBool,
+    /// The end of each partition that is read, as the brokers said with its messages.
+    ends: Mutex<BTreeMap<u32, u64>>,
 }
 
 impl ClientContext for Events {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.into_values().flat_map(|topic| topic.partitions);
+        // A negative end is not known, a negative number not that of a partition.
+        let ends = partitions.filter_map(|(number, partition)| {
+            Some((u32::try_from(number).ok()?, u64::try_from(partition.ls_offset).ok()?))
+        });
+        lock(&self.ends).extend(ends);
+    }
 
     fn error(&self, error: ClientError, _: &str) {
         if error.rdkafka_error_code().is_some_and(is_about_brokers) {
@@ -98,6 +113,11 @@ impl Topic {
         let found = self.consumer.fetch_watermarks(&self.settings.topic, number(partition), REQUEST_PATIENCE);
         let (low, high) = found.map_err(|error| self.failure(&error, REQUEST_PATIENCE))?;
         Ok(Bounds(low.max(0).unsigned_abs()..high.max(0).unsigned_abs()))
+    }
+
+    /// Returns the end of each partition that is read, as far as the brokers have said it. Asks nobody.
+    pub fn ends(&self) -> BTreeMap<u32, u64> {
+        lock(&self.consumer.context().ends).clone()
     }
 
     /// Starts to read these partitions, each from an offset.
@@ -203,6 +223,8 @@ fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
     let mut config = ClientConfig::new();
     // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
     config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
+    // The client says with them where each partition ends, which it learns with the messages.
+    config.set("statistics.interval.ms", "1000");
     set_all(&mut config, settings)?;
     create(&config, Events::default())
 }

@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::kafka::client::{create, is_final, refused, set_all};
 use crate::kafka::error::KafkaError;
-use crate::kafka::message::Division;
+use crate::kafka::message::{AtEnd, Division};
 use crate::kafka::settings::Settings;
 use crate::values::lock::lock;
 
@@ -63,17 +63,19 @@ impl ConsumerContext for Divisions {
 }
 
 impl Member {
-    /// Joins the group `group` under the name `name`, which no other member may have. A member with that name that has
-    /// died is succeeded.
-    pub fn join(settings: &Settings, group: &str, name: &str) -> Result<Member, KafkaError> {
+    /// Joins the group `group`. With [`AtEnd::Keep`], no other member may have the name `name`, and one that has died is
+    /// succeeded. Otherwise the group does not learn the name: it keeps the places of all members with names.
+    pub fn join(settings: &Settings, group: &str, name: &str, at_end: AtEnd) -> Result<Member, KafkaError> {
         let mut config = ClientConfig::new();
         config.set("client.id", "ckpt").set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "2000");
         set_all(&mut config, settings)?;
         config
             .set("group.id", group)
-            .set("group.instance.id", name)
             .set("group.protocol", "classic")
             .set("partition.assignment.strategy", "cooperative-sticky");
+        if at_end == AtEnd::Keep {
+            config.set("group.instance.id", name);
+        }
         let consumer = create(&config, Divisions::default())?;
         let member = Member { settings: settings.clone(), consumer };
         member.consumer.subscribe(&[&settings.topic]).map_err(|error| member.refused(&error))?;

@@ -31,6 +31,15 @@ pub enum Division {
     Lost(Vec<u32>),
 }
 
+/// What becomes of the partitions of a member that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They wait, for as long as the session time-out, for a member with its name.
+    Keep,
+    /// The others get them at once.
+    Leave,
+}
+
 /// What a poll has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Polled {

@@ -20,7 +20,7 @@ pub use client::Topic;
 pub use error::KafkaError;
 #[cfg(feature = "kafka")]
 pub use member::Member;
-pub use message::{Bounds, Division, Message, Polled};
+pub use message::{AtEnd, Bounds, Division, Message, Polled};
 pub use settings::{OWN_PROPERTIES, Settings, is_secret, parse_properties};
 #[cfg(not(feature = "kafka"))]
 pub use unavailable::{Member, Topic};

@@ -1,9 +1,10 @@
 //! The client of a build without the feature `kafka`, which reads nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::kafka::error::KafkaError;
-use crate::kafka::message::{Bounds, Division, Message, Polled};
+use crate::kafka::message::{AtEnd, Bounds, Division, Message, Polled};
 use crate::kafka::settings::Settings;
 
 /// A topic that cannot be opened.
@@ -27,6 +28,10 @@ impl Topic {
         match *self {}
     }
 
+    pub fn ends(&self) -> BTreeMap<u32, u64> {
+        match *self {}
+    }
+
     pub fn assign(&self, _: &[(u32, u64)]) -> Result<(), KafkaError> {
         match *self {}
     }
@@ -45,7 +50,7 @@ impl Topic {
 pub enum Member {}
 
 impl Member {
-    pub fn join(_: &Settings, _: &str, _: &str) -> Result<Member, KafkaError> {
+    pub fn join(_: &Settings, _: &str, _: &str, _: AtEnd) -> Result<Member, KafkaError> {
         Err(KafkaError::Unavailable)
     }
 

@@ -20,3 +20,4 @@ pub mod samza;
 pub mod seek;
 pub mod stats;
 pub mod verify;
+pub mod workers;

@@ -82,6 +82,7 @@ pub fn seek(
             inode: None,
             etag: partition.etag,
             message: None,
+            committed: None,
         });
     }
     Ok(rows)

@@ -1,11 +1,13 @@
 //! What a run reports while it runs, and what it has done when it ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::format::manifest::{Output, Totals, Trigger};
 use crate::input::InputNote;
+pub use crate::input::PartitionLag;
 use crate::runner::bad_reasons::BadReason;
 use crate::runner::state::content::Content;
 use crate::store::{Committed, StoreNote};
@@ -22,6 +24,8 @@ pub trait Observer: Sync {
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
 pub enum RunEvent {
+    /// The run does something else now. It is nothing that people have to be told.
+    Stage(Stage),
     /// The run starts without a checkpoint.
     Fresh {
         /// `None` if checkpoints are disabled.
@@ -152,6 +156,28 @@ pub enum RunEvent {
     },
 }
 
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// One of several workers waits until the group says what it has.
+    Joining,
+    /// The group has given no partitions to the worker.
+    Idle,
+    /// The store and the input are being opened.
+    Opening,
+    /// The state of the latest checkpoint is being loaded.
+    Restoring {
+        /// The shards that are left.
+        shards: u64,
+        /// The size of their segments.
+        bytes: u64,
+    },
+    /// Records are read and applied.
+    Reading,
+    /// The last checkpoint and the output are being made.
+    Ending,
+}
+
 /// The progress of a run.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -171,6 +197,8 @@ pub struct Status {
     pub total_bytes: Option<u64>,
     /// Bytes of input in files that are not applied yet, if known.
     pub lag_bytes: Option<u64>,
+    /// How many messages of each partition of a topic are not read yet, as far as is known.
+    pub partition_lags: Arc<[PartitionLag]>,
     /// Bytes of rows that changed since the last cut.
     pub changed_bytes: u64,
     pub keys: u64,

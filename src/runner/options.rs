@@ -30,8 +30,17 @@ pub struct Options {
     pub storages: StorageOpener,
     /// Additional environment variables for the programs of the job.
     pub environment: Vec<(OsString, OsString)>,
-    /// For one of several workers: the partitions that it reads, by their numbers, and whose tasks it has.
-    pub share: Option<Arc<BTreeSet<u32>>>,
+    /// What one of several workers has.
+    pub share: Option<Arc<Share>>,
+}
+
+/// What one of several workers has.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The name of the worker.
+    pub worker: String,
+    /// The partitions that it reads, by their numbers, and whose tasks it has.
+    pub partitions: BTreeSet<u32>,
 }
 
 /// Requests to a run, which may be set at any time.

@@ -32,3 +32,4 @@ mod streams;
 mod times;
 mod verify;
 mod version;
+mod workers;

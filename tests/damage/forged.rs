@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ckpt::format::index::{self, IndexRow, SegmentKind};
 use ckpt::format::layout::{self, MANIFEST_FILE, ObjectKind, ObjectName, SUMS_FILE};
 use ckpt::format::manifest::{DeadLetter, Manifest, Mode, OlderCut, Output, Routing, Trigger};
-use ckpt::format::positions::{self, MessagePosition, PositionRow};
+use ckpt::format::positions::{self, MessagePosition, PositionRow, WorkerCommit};
 use ckpt::format::rows::{Row, RowCodec};
 use ckpt::format::segment::{SegmentReader, SegmentWriter};
 use ckpt::ops::finding::Severity;
@@ -155,6 +155,7 @@ fn manifest_cases() -> Vec<Case> {
         ("trigger", M(|m| m.trigger = Trigger::Restore), &["manifest-wrong"]),
         ("ended", M(|m| m.ended = true), &["manifest-wrong", "positions-wrong"]),
         ("restored_from", M(|m| m.restored_from = Some(Sequence(1))), &["manifest-wrong"]),
+        ("worker", M(|m| m.worker = Some("a".to_owned())), &[]),
         ("tasks", M(|m| m.tasks += 1), &["index-wrong", "not-resumable"]),
         ("shards", M(|m| m.shards += 1), &["index-wrong"]),
         ("routing", M(|m| m.routing = Routing::Partition), &["not-resumable", "positions-wrong", "row-misrouted"]),
@@ -228,6 +229,10 @@ fn index_cases() -> Vec<Case> {
     ]
 }
 
+fn commit() -> WorkerCommit {
+    WorkerCommit { worker: "a".to_owned(), time: 5 }
+}
+
 fn message() -> MessagePosition {
     MessagePosition { topic_id: None, offset: 5, leader_epoch: None, proof_offset: None }
 }
@@ -254,6 +259,7 @@ fn positions_cases() -> Vec<Case> {
         ("inode", P(|rows| row(rows).inode = Some(1)), &[]),
         ("etag", P(|rows| row(rows).etag = Some("a".to_owned())), &[]),
         ("message", P(|rows| row(rows).message = Some(message())), &[]),
+        ("committed", P(|rows| row(rows).committed = Some(commit())), &[]),
         // The positions of the shard that waits.
         ("cut", P(|rows| drop(rows.drain(..2))), &["positions-wrong"]),
         ("record", P(|rows| rows[0].record -= 1), &["positions-wrong"]),
@@ -281,7 +287,8 @@ fn leaves(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
 #[test]
 fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
     let Story { draft, builder, .. } = story();
-    let complete = Manifest { restored_from: Some(Sequence(1)), ..draft.manifest.clone() };
+    let complete =
+        Manifest { restored_from: Some(Sequence(1)), worker: Some("a".to_owned()), ..draft.manifest.clone() };
     let complete = Manifest {
         totals: ckpt::format::manifest::Totals { past_input_bytes: 1, past_records: 1, ..complete.totals },
         ..complete
@@ -317,7 +324,8 @@ fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
         generation_of,
         inode,
         etag,
-        message
+        message,
+        committed
     });
     let cases = [
         ("manifest", manifest_fields, manifest_cases()),

@@ -3,7 +3,11 @@
 #[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
+mod example;
+#[cfg(feature = "kafka")]
 mod keyed;
+#[cfg(feature = "kafka")]
+mod operations;
 #[cfg(feature = "kafka")]
 mod partitions;
 #[cfg(feature = "kafka")]

@@ -12,13 +12,13 @@ use crate::support::kafka::Broker;
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
 
-const PARTITIONS: u64 = 6;
-const MESSAGES: Keyed = Keyed { keys: 50, partitions: PARTITIONS };
+pub(super) const PARTITIONS: u64 = 6;
+pub(super) const MESSAGES: Keyed = Keyed { keys: 50, partitions: PARTITIONS };
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Writes the job `file` of the topic, with its store.
-fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &str, store: &str) {
+pub(super) fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &str, store: &str) {
     let address = broker.address();
     env.write(
         file,
@@ -31,9 +31,14 @@ fn job(env: &Env, broker: &Broker, topic: &str, file: &str, kafka: &str, store: 
     );
 }
 
-fn start(env: &Env, name: &str) -> Ending {
+pub(super) fn start(env: &Env, name: &str) -> Ending {
+    start_with(env, name, &[])
+}
+
+/// Starts the worker `name` with more arguments.
+pub(super) fn start_with(env: &Env, name: &str, more: &[&str]) -> Ending {
     let stderr = fs::File::create(env.path(&format!("stderr-{name}"))).expect("created");
-    let mut command = env.command(&["run", "job.yaml", "--worker", name]);
+    let mut command = env.command(&[&["run", "job.yaml", "--worker", name], more].concat());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     Ending(command.spawn().expect("started"))
 }
@@ -45,7 +50,7 @@ fn logs(env: &Env) -> String {
 }
 
 #[track_caller]
-fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what}: {}", logs(env));
@@ -54,7 +59,7 @@ fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[track_caller]
-fn end(env: &Env, mut worker: Ending) {
+pub(super) fn end(env: &Env, mut worker: Ending) {
     signal(&worker.0, Signal::TERM);
     let mut status = None;
     until(env, "a worker ends", || {

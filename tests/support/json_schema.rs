@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Output, binary};
 
 /// What `ckpt schema` knows apart from job files.
-pub const DOCUMENTS: [&str; 20] = [
+pub const DOCUMENTS: [&str; 21] = [
     "error",
     "version",
     "run",
@@ -24,6 +24,7 @@ pub const DOCUMENTS: [&str; 20] = [
     "log",
     "report",
     "inspect",
+    "workers",
     "verify",
     "diff",
     "restore",

@@ -82,6 +82,16 @@ impl Broker {
         Some(broker)
     }
 
+    /// Returns a broker at `port` that somebody else has started, and ends.
+    pub fn of_others(port: u16) -> Broker {
+        Broker { jars: PathBuf::new(), dir: tempfile::tempdir().expect("a directory"), port, life: None }
+    }
+
+    /// Returns the directory with the jars that it was started from.
+    pub fn jars(&self) -> &Path {
+        &self.jars
+    }
+
     fn config(&self) -> PathBuf {
         self.dir.path().join("server.properties")
     }
@@ -149,6 +159,19 @@ impl Broker {
                 Err(error) => assert!(begun.elapsed() < PATIENCE, "{error:?}"),
             }
             thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Makes a topic unless it exists. Waits for a broker that has just been started.
+    pub fn make_once(&self, name: &str, partitions: i32) {
+        let client: BaseProducer = self.client().create().expect("a client");
+        let begun = Instant::now();
+        while client.client().fetch_metadata(None, Duration::from_secs(1)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the broker does not answer");
+        }
+        let metadata = client.client().fetch_metadata(None, PATIENCE).expect("answered");
+        if !metadata.topics().iter().any(|topic| topic.name() == name) {
+            self.make(name, partitions);
         }
     }
 
@@ -253,6 +276,6 @@ fn is_broker(jars: &Path) -> bool {
     files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("kafka_2.13"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }

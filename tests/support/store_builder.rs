@@ -219,6 +219,7 @@ impl StoreBuilder {
             trigger: Trigger::Schedule,
             ended: false,
             restored_from: None,
+            worker: None,
             tasks: self.tasks,
             shards: self.shards,
             routing: self.routing,
@@ -349,6 +350,7 @@ impl StoreBuilder {
                 inode: None,
                 etag: None,
                 message: None,
+                committed: None,
             })
             .collect()
     }

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod stats;
 pub mod unpin;
 pub mod verify;
+pub mod workers;
 
 /// The commands, in the order of the help. The help of each is the doc comment of its arguments.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -37,6 +38,7 @@ pub enum Command {
     Log(log::Args),
     Report(report::Args),
     Inspect(inspect::Args),
+    Workers(workers::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Restore(restore::Args),
@@ -63,6 +65,7 @@ impl Command {
             Command::Log(args) => log::run(args, ui),
             Command::Report(args) => report::run(args, ui),
             Command::Inspect(args) => inspect::run(args, ui),
+            Command::Workers(args) => workers::run(args, ui),
             Command::Verify(args) => verify::run(args, ui),
             Command::Diff(args) => diff::run(args, ui),
             Command::Restore(args) => restore::run(args, ui),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     check, checkpoint, copy, diff, init, inspect, latest, list, log, pin, prune, report, restore, run as run_command,
-    samza, stats, unpin, verify,
+    samza, stats, unpin, verify, workers,
 };
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -53,6 +53,7 @@ pub enum What {
     Log,
     Report,
     Inspect,
+    Workers,
     Verify,
     Diff,
     Restore,
@@ -80,6 +81,7 @@ impl What {
             What::Log => log::DOCUMENTS,
             What::Report => report::DOCUMENTS,
             What::Inspect => inspect::DOCUMENTS,
+            What::Workers => workers::DOCUMENTS,
             What::Verify => verify::DOCUMENTS,
             What::Diff => diff::DOCUMENTS,
             What::Restore => restore::DOCUMENTS,

@@ -21,6 +21,7 @@ fn sample() -> Manifest {
         trigger: Trigger::StateBytes,
         ended: false,
         restored_from: None,
+        worker: None,
         tasks: 64,
         shards: 8,
         routing: Routing::KeyHash,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::input::error::InputError;
 use crate::input::note::InputNote;
 use crate::job::model::{InputSpec, TopicSpec};
-use crate::kafka::{KafkaError, Member, Settings, Topic, parse_properties};
+use crate::kafka::{AtEnd, KafkaError, Member, Settings, Topic, parse_properties};
 
 /// The longest time that a topic may take to open.
 const OPEN_PATIENCE: Duration = Duration::from_secs(30);
@@ -33,13 +33,14 @@ pub(super) fn settings(topic: &TopicSpec, base: &Path) -> Result<Settings, Input
 }
 
 /// Joins the group `group` of workers that share the topic of `input`, as `worker`. Paths are relative to `base`.
+/// `at_end` says what becomes of the partitions of this worker when it ends.
 ///
 /// # Panics
 ///
 /// Panics if the input is not a topic.
-pub fn join(input: &InputSpec, base: &Path, group: &str, worker: &str) -> Result<Member, InputError> {
+pub fn join(input: &InputSpec, base: &Path, group: &str, worker: &str, at_end: AtEnd) -> Result<Member, InputError> {
     let topic = input.topic.as_ref().expect("the input is a topic");
-    Ok(Member::join(&settings(topic, base)?, group, worker)?)
+    Ok(Member::join(&settings(topic, base)?, group, worker, at_end)?)
 }
 
 /// Watches whether the brokers answer.

@@ -15,6 +15,15 @@ use crate::values::digest::Digest;
 /// The most messages of a block.
 const BLOCK_MESSAGES: usize = 4096;
 
+/// How far a partition of a topic is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionLag {
+    /// Its number.
+    pub partition: u32,
+    /// The offsets that were not handed out.
+    pub messages: u64,
+}
+
 /// One partition of a topic while it is read.
 pub(super) struct Lane {
     pub(super) partition: Arc<Partition>,
@@ -101,6 +110,13 @@ impl Lane {
 
     pub(super) fn is_full(&self) -> bool {
         self.messages.count() >= BLOCK_MESSAGES || self.bytes.len() as u64 >= BLOCK_BYTES
+    }
+
+    /// Returns how far it is behind, if it has messages before the offset `end`. Behind the last message there may be
+    /// offsets without one.
+    pub(super) fn lag(&self, end: u64) -> PartitionLag {
+        let has_all = self.is_at_end && !self.has_messages() && self.next + 1 >= end;
+        PartitionLag { partition: self.number, messages: if has_all { 0 } else { end.saturating_sub(self.handed_out) } }
     }
 
     /// Returns whether it was read to its end and everything was handed out.

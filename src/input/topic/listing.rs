@@ -1,17 +1,28 @@
 //! The partitions of a topic.
 
+use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::input::error::InputError;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::topic::connection::settings;
 use crate::job::model::TopicSpec;
-use crate::kafka::Topic;
+use crate::kafka::{Bounds, Settings, Topic};
 
 /// Lists the partitions of `topic`, in the order of their numbers.
 pub(crate) fn partitions(topic: &TopicSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     let count = Topic::open(&settings(topic, base)?)?.partition_count()?;
     Ok((0..count).map(|number| partition(&topic.topic, number)).collect())
+}
+
+/// Asks the brokers which offsets each partition of `topic` has, in the order of their numbers. They may take `patience` for
+/// the first answer.
+pub fn offsets(topic: &TopicSpec, base: &Path, patience: Duration) -> Result<Vec<Range<u64>>, InputError> {
+    let settings = settings(topic, base)?;
+    let topic = Topic::open(&Settings { patience: settings.patience.min(patience), ..settings })?;
+    let bounds = |number| topic.bounds(number).map(|Bounds(range)| range);
+    Ok((0..topic.partition_count()?).map(bounds).collect::<Result<_, _>>()?)
 }
 
 /// Returns partition `number` of `topic`.

@@ -9,5 +9,7 @@ mod proof;
 mod reader;
 
 pub use connection::join;
+pub use lane::PartitionLag;
+pub use listing::offsets;
 pub(super) use listing::partitions;
 pub use reader::TopicReader;

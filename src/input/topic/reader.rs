@@ -14,7 +14,7 @@ use crate::input::partition_tasks::PartitionTasks;
 use crate::input::position::{Position, PositionChange};
 use crate::input::record::header::Header;
 use crate::input::topic::connection::{Watch, settings};
-use crate::input::topic::lane::Lane;
+use crate::input::topic::lane::{Lane, PartitionLag};
 use crate::input::topic::listing::{number, partition};
 use crate::input::topic::proof::{Resumed, prove, resume_at};
 use crate::job::message_field::MessageField;
@@ -29,6 +29,9 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// How often a topic that is followed is checked for new partitions.
 const COUNT_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often it is looked how far the partitions are behind.
+const LAG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Hands out the messages of a topic as they arrive.
 pub struct TopicReader {
@@ -51,6 +54,7 @@ pub struct TopicReader {
     notes: Vec<InputNote>,
     watch: Watch,
     next_count: Instant,
+    next_lags: Instant,
 }
 
 impl std::fmt::Debug for TopicReader {
@@ -91,6 +95,7 @@ impl TopicReader {
             moved: Vec::new(),
             notes: Vec::new(),
             next_count: Instant::now() + COUNT_PAUSE,
+            next_lags: Instant::now(),
         };
         reader.open_lanes(start)?;
         reader.assign()?;
@@ -305,6 +310,18 @@ impl TopicReader {
             self.add(Lane::new(partition(&self.spec.topic, number), number, id.clone(), range.start))?;
         }
         if count > known { self.assign() } else { Ok(()) }
+    }
+
+    /// Returns how far each partition that is read is behind, as far as is known. Returns nothing if it has just done so.
+    pub fn take_lags(&mut self) -> Option<Vec<PartitionLag>> {
+        let now = Instant::now();
+        if now < self.next_lags {
+            return None;
+        }
+        self.next_lags = now + LAG_PAUSE;
+        let ends = self.topic.ends();
+        let lanes = self.lanes.iter().filter(|lane| self.owns(lane.number));
+        Some(lanes.filter_map(|lane| Some(lane.lag(*ends.get(&lane.number)?))).collect())
     }
 
     /// Returns what people should know since the last call.

@@ -82,6 +82,7 @@ mod tests {
             inode: None,
             etag: None,
             message: None,
+            committed: None,
         }
     }
 

@@ -89,6 +89,7 @@ pub fn plan_rollback(
         created: in_milliseconds(now),
         trigger: Trigger::Restore,
         restored_from: Some(sequence),
+        worker: None,
         timings: Timings::default(),
         totals: Totals { changed_keys: 0, new_bytes: 0, ..old.totals },
         outputs: Vec::new(),
@@ -207,6 +208,7 @@ fn unread(partition: &str, task: u32, cut: u64, old: &PositionRow) -> PositionRo
         inode: None,
         etag: None,
         message: None,
+        committed: None,
     }
 }
 

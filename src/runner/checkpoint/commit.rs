@@ -91,7 +91,7 @@ impl Checkpointer {
         let chains = self.chains_to_commit();
         let rows = TableRows {
             index: chains.iter().flatten().cloned().collect(),
-            newest: self.positions_to_commit(self.cuts.rows(cut.number), cut.number),
+            newest: self.positions_to_commit(self.cuts.rows(cut.number), cut),
             older: match self.group {
                 Some(_) => Vec::new(),
                 None => self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
@@ -192,6 +192,7 @@ impl Checkpointer {
             trigger: cut.trigger,
             ended: cut.ended,
             restored_from: None,
+            worker: self.group.as_ref().map(|group| group.worker.clone()),
             tasks: facts.tasks,
             shards: facts.shards,
             routing: facts.routing,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::Cut;
+use crate::runner::options::Share;
 
 /// What one of several workers keeps between its checkpoints.
 ///
@@ -11,7 +12,9 @@ use crate::runner::messages::Cut;
 /// blocks as others have committed since.
 #[derive(Debug)]
 pub(super) struct GroupCommit {
-    /// The shards that the worker has.
+    /// The name of the worker.
+    pub(super) worker: String,
+    /// The shards that it has.
     pub(super) share: BTreeSet<u32>,
     /// The cut of its last checkpoint, in its own numbers.
     pub(super) own_cut: u64,
@@ -24,10 +27,11 @@ pub(super) struct GroupCommit {
 }
 
 impl GroupCommit {
-    pub(super) fn new(share: BTreeSet<u32>, lineage: &Lineage) -> GroupCommit {
+    pub(super) fn new(share: Share, lineage: &Lineage) -> GroupCommit {
         let last = lineage.last.as_ref().map(|last| &last.manifest);
         let (own_cut, skipped) = last.map_or((0, 0), |last| (last.block, last.totals.skipped));
-        GroupCommit { share, own_cut, shift: 0, skipped, pending: None }
+        let Share { worker, partitions: share } = share;
+        GroupCommit { worker, share, own_cut, shift: 0, skipped, pending: None }
     }
 
     /// Notes that `cut` is being committed.

@@ -1,11 +1,11 @@
 //! What every checkpoint of a run says alike.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Mode, Routing};
 use crate::runner::error::RunError;
+use crate::runner::options::Share;
 use crate::values::value::Column;
 
 /// The facts about the job that its checkpoints record, or are made by.
@@ -23,8 +23,8 @@ pub struct JobFacts {
     pub key: Option<KeyShape>,
     /// The columns of the state.
     pub columns: Vec<Column>,
-    /// The shards whose state this worker has, if it is one of several.
-    pub share: Option<BTreeSet<u32>>,
+    /// What this worker has, if it is one of several. Its partitions are its shards.
+    pub share: Option<Share>,
     /// The size of the input's grid in bytes.
     pub block_bytes: u64,
     /// An attempt that takes longer is not committed.

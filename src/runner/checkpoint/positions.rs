@@ -134,5 +134,6 @@ fn row(
         inode,
         etag: partition.etag.clone(),
         message: cut_position.position.message.clone(),
+        committed: None,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Totals};
-use crate::format::positions::PositionRow;
+use crate::format::positions::{PositionRow, WorkerCommit};
 use crate::format::{index, positions};
 use crate::runner::checkpoint::checkpointer::Checkpointer;
 use crate::runner::error::{CheckpointError, RunError};
@@ -101,13 +101,16 @@ impl Checkpointer {
 
     /// Returns the positions of the next checkpoint, given those at this worker's `cut`: of the partitions of others, those
     /// of the latest checkpoint.
-    pub(super) fn positions_to_commit(&self, own: &[PositionRow], cut: u64) -> Vec<PositionRow> {
+    pub(super) fn positions_to_commit(&self, own: &[PositionRow], cut: &Cut) -> Vec<PositionRow> {
         let Some(group) = &self.group else { return own.to_vec() };
         let is_own = |row: &&PositionRow| row.task.is_some_and(|task| group.share.contains(&task));
         let others = self.lineage.positions.values().filter(|row| !is_own(row));
-        let all = own.iter().filter(is_own).chain(others);
-        let block = self.block_of(cut);
-        let mut rows: Vec<PositionRow> = all.map(|row| PositionRow { cut: block, ..row.clone() }).collect();
+        let commit = WorkerCommit { worker: group.worker.clone(), time: cut.created.as_millisecond() };
+        let own = own.iter().filter(is_own).cloned();
+        let own = own.map(|row| PositionRow { committed: Some(commit.clone()), ..row });
+        let block = self.block_of(cut.number);
+        let mut rows: Vec<PositionRow> =
+            own.chain(others.cloned()).map(|row| PositionRow { cut: block, ..row }).collect();
         rows.sort_by(|a, b| a.partition.cmp(&b.partition));
         rows
     }

@@ -12,7 +12,7 @@ use crate::input::{InputError, Partition, ResumedPartitions};
 use crate::job::{Difference, Effect, FieldPath, JobSpec};
 use crate::runner::checkpoint::priority::Priorities;
 use crate::runner::error::{JobError, ResumeError, RunError};
-use crate::runner::observer::{Observer, RunEvent, Summary};
+use crate::runner::observer::{Observer, RunEvent, Stage, Summary};
 use crate::runner::options::{Control, Options};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
@@ -47,6 +47,7 @@ pub(crate) fn attempt(
     restart: u32,
 ) -> Result<Summary, RunError> {
     let begun = Instant::now();
+    observer.event(&RunEvent::Stage(Stage::Opening));
     let outputs = OutputPlans::new(job)?;
     // Mistakes in the job file come first: they leave no store behind.
     let checked = CheckedJob::new(job, options, &outputs)?;
@@ -86,7 +87,7 @@ fn attempt_on(
     let threads = options.threads.max(1);
     let resumed = match store {
         None => None,
-        Some(store) => resume(store, job, options, &outputs, threads)?,
+        Some(store) => resume(store, job, options, &outputs, observer)?,
     };
     let plans = output_plans(job, &outputs, resumed.as_ref())?;
     let declared: HashSet<FieldPath> = job.input.types.iter().map(|(field, _)| field.clone()).collect();
@@ -199,7 +200,7 @@ fn resume(
     job: &JobSpec,
     options: &Options,
     outputs: &OutputPlans,
-    threads: usize,
+    observer: &dyn Observer,
 ) -> Result<Option<Resumed>, RunError> {
     if store.sequences()?.is_empty() {
         let place = store.place();
@@ -213,7 +214,9 @@ fn resume(
     let ranks = |manifest: &Manifest| ranks(job, manifest);
     // Whether another type of a field fits, the state shows.
     let is_known = |difference: &Difference| !matches!(difference, Difference::FieldType { .. });
-    let effort = Effort { threads, share: options.share.as_deref() };
+    let left = |shards, bytes| observer.event(&RunEvent::Stage(Stage::Restoring { shards, bytes }));
+    let threads = options.threads.max(1);
+    let effort = Effort { threads, left: &left, share: options.share.as_ref().map(|share| &share.partitions) };
     let resumed = recover::resume(store, options.latest_good, effort, ranks, |sequence, old| {
         refuse_unfit(job, sequence, old, is_known)
     })?;

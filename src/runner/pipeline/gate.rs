@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::Sender;
 
 use crate::input::StreamNames;
-use crate::input::{Position, PositionChange, Reader};
+use crate::input::{PartitionLag, Position, PositionChange, Reader};
 use crate::runner::messages::{ChosenShards, StreamProgress, ThreadEvent, WorkerCut, WorkerMessage};
 use crate::runner::pipeline::recent::Recent;
 use crate::values::lock::lock;
@@ -19,6 +19,8 @@ pub(crate) struct Gate {
     names: Arc<StreamNames>,
     /// Bytes in followed files that were not handed out.
     unread_bytes: AtomicU64,
+    /// Messages of each partition of a topic that were not handed out, as far as is known.
+    partition_lags: Mutex<Arc<[PartitionLag]>>,
 }
 
 struct GateState {
@@ -43,7 +45,7 @@ impl Gate {
         let positions = reader.positions().into_iter().map(Some).collect();
         let state = GateState { next_number: reader.next_number(), positions, is_closed: false, recent: Recent::new() };
         let unread_bytes = AtomicU64::new(reader.unread_bytes().unwrap_or(0));
-        Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes }
+        Gate { state: Mutex::new(state), inboxes, events, names, unread_bytes, partition_lags: Mutex::default() }
     }
 
     /// Cuts between the blocks that were handed out and those that were not. Returns the number of the cut, and where
@@ -94,6 +96,11 @@ impl Gate {
         self.unread_bytes.load(Ordering::Relaxed)
     }
 
+    /// Returns how many messages of each partition of a topic were not handed out when the reader last looked.
+    pub(crate) fn partition_lags(&self) -> Arc<[PartitionLag]> {
+        Arc::clone(&lock(&self.partition_lags))
+    }
+
     /// Hands a block out with `send`, and takes over from the reader where the streams are now. Returns false if the
     /// gate is closed.
     pub(super) fn pass(&self, reader: &mut Reader, send: impl FnOnce()) -> bool {
@@ -127,6 +134,9 @@ impl Gate {
         }
         if let Some(bytes) = reader.unread_bytes() {
             self.unread_bytes.store(bytes, Ordering::Relaxed);
+        }
+        if let Some(lags) = reader.take_partition_lags() {
+            *lock(&self.partition_lags) = lags.into();
         }
         send();
         true

@@ -12,40 +12,60 @@ use std::time::Duration;
 use crate::format::manifest::Mode;
 use crate::input;
 use crate::job::JobSpec;
-use crate::kafka::{Division, Member};
+use crate::kafka::{AtEnd, Division, Member};
 use crate::runner::error::{JobError, RunError};
-use crate::runner::observer::{Observer, RunEvent, Summary};
-use crate::runner::options::{Control, Options};
+use crate::runner::observer::{Observer, RunEvent, Stage, Summary};
+use crate::runner::options::{Control, Options, Share};
 use crate::runner::pipeline::attempt::attempt;
 
 /// How long one look at the group waits for news.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Runs the worker `name` of the job until `control` asks it to stop, with a checkpoint at the end. Returns the summary of
+/// Who one of several workers is.
+#[derive(Debug, Clone)]
+pub struct WorkerName {
+    /// A name that no other has.
+    pub name: String,
+    /// Whether the others get its partitions as soon as it ends. Otherwise they wait for it to come back.
+    pub leaves: bool,
+}
+
+/// Runs the worker `worker` of the job until `control` asks it to stop, with a checkpoint at the end. Returns the summary of
 /// what it did since the group changed last.
 pub fn run_worker(
     job: &JobSpec,
     options: &Options,
     control: &Control,
     observer: &dyn Observer,
-    name: &str,
+    worker: &WorkerName,
 ) -> Result<Summary, RunError> {
     check(job)?;
-    let member = input::join(&job.input, &job.base, &job.job, name)?;
+    let at_end = if worker.leaves { AtEnd::Leave } else { AtEnd::Keep };
+    let member = input::join(&job.input, &job.base, &job.job, &worker.name, at_end)?;
     let mut owned = BTreeSet::new();
     let mut terms = 0;
+    observer.event(&RunEvent::Stage(Stage::Joining));
     loop {
         while owned.is_empty() && !control.stop.load(Ordering::Relaxed) {
-            take(&member, member.poll(LOOK).map_err(input::InputError::from)?, &mut owned)?;
+            let news = member.poll(LOOK).map_err(input::InputError::from)?;
+            let is_told = !news.is_empty();
+            take(&member, news, &mut owned)?;
+            if is_told && owned.is_empty() {
+                observer.event(&RunEvent::Stage(Stage::Idle));
+            }
         }
         if owned.is_empty() {
             return Ok(Summary::default());
         }
         observer.event(&RunEvent::Assigned { partitions: owned.iter().copied().collect() });
-        let options = Options { share: Some(Arc::new(owned.clone())), ..options.clone() };
+        let share = Share { worker: worker.name.clone(), partitions: owned.clone() };
+        let options = Options { share: Some(Arc::new(share)), ..options.clone() };
         let (outcome, news) = term(job, &options, control, observer, &member, terms);
         terms += 1;
         take(&member, news?, &mut owned)?;
+        if owned.is_empty() {
+            observer.event(&RunEvent::Stage(Stage::Idle));
+        }
         match outcome {
             Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
             Ok(_) => {}

@@ -79,7 +79,7 @@ fn make_reader(
     let had_bad_records = last.is_some_and(|last| last.totals.skipped > 0);
     let since = last_look(run, lineage);
     let (sender, receiver) = bounded(1);
-    let (columns, share) = (columns.clone(), run.share.cloned());
+    let (columns, share) = (columns.clone(), run.share.map(|share| share.partitions.clone()));
     let (input, base, partitions) = (run.job.input.clone(), run.job.base.clone(), Arc::clone(&run.partitions));
     // Watermarks move between blocks, so with event time the ends of blocks must not depend on time.
     let may_pause = run.job.window.is_none() && run.job.ttl.is_none();

@@ -1,6 +1,5 @@
 //! A run: what does not change while its threads work, and the plan that they share.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +13,7 @@ use crate::job::{Emit, FieldPath, JobSpec, TtlSpec};
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{Observer, Summary};
-use crate::runner::options::Control;
+use crate::runner::options::{Control, Share};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::shown::ShownRows;
@@ -51,7 +50,7 @@ pub(crate) struct Run<'a> {
     pub(crate) skipped_checkpoints: Vec<Sequence>,
     pub(crate) threads: usize,
     /// As [`Options::share`](crate::runner::options::Options::share).
-    pub(crate) share: Option<&'a BTreeSet<u32>>,
+    pub(crate) share: Option<&'a Share>,
 }
 
 /// What is done with each record.

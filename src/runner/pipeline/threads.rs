@@ -18,7 +18,7 @@ use crate::runner::encoder_slots::EncoderSlots;
 use crate::runner::error::RunError;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::{Buffers, FrozenShard, ThreadEvent, WorkerMessage};
-use crate::runner::observer::Summary;
+use crate::runner::observer::{RunEvent, Stage, Summary};
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
 use crate::runner::output::shown::ShownRows;
@@ -244,7 +244,9 @@ fn direct(
     plan: &Plan,
     gauges: &Gauges,
 ) -> Result<Summary, RunError> {
+    director.run.observer.event(&RunEvent::Stage(Stage::Reading));
     let end = director.direct(events, gauges)?;
+    director.run.observer.event(&RunEvent::Stage(Stage::Ending));
     for inbox in inboxes {
         let _ = inbox.send(WorkerMessage::Finish);
     }

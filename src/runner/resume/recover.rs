@@ -1,6 +1,7 @@
 //! Reads the state and the positions of a checkpoint back into memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Mutex;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,6 +23,7 @@ use crate::runner::state::shard::Shard;
 use crate::shape::task_key::shard_key;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
+use crate::values::lock::lock;
 use crate::values::value::ColumnType;
 
 /// The state of a checkpoint in memory.
@@ -34,12 +36,14 @@ pub struct Recovered {
 }
 
 /// How state is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Effort<'a> {
     /// How many shards are read at a time, in object storage some more.
     pub threads: usize,
     /// The only shards that are read, for one of several workers. The others are empty.
     pub share: Option<&'a BTreeSet<u32>>,
+    /// Is told how many shards, and how many bytes of segments, are left to read.
+    pub left: &'a (dyn Fn(u64, u64) + Sync),
 }
 
 /// What a run resumes from.
@@ -103,14 +107,14 @@ pub fn resume(
 
 /// Reads the state of a checkpoint, `threads` shards at a time, in object storage some more. Verifies every byte that it reads.
 pub fn recover(store: &Store, committed: Committed, threads: usize) -> Result<Recovered, RunError> {
-    recover_in_order(store, committed, Effort { threads, share: None }, &[])
+    recover_in_order(store, committed, Effort { threads, share: None, left: &|_, _| {} }, &[])
 }
 
 /// Like [`recover`], but loads the shards in the order of their `ranks`.
 fn recover_in_order(
     store: &Store,
     committed: Committed,
-    Effort { threads, share }: Effort<'_>,
+    Effort { threads, share, left }: Effort<'_>,
     ranks: &[usize],
 ) -> Result<Recovered, RunError> {
     let manifest = &committed.manifest;
@@ -129,10 +133,12 @@ fn recover_in_order(
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
-    let shards = load_all(threads, ranks, &chains, |chain| match (chain.first(), share) {
-        // Another worker has it.
-        (Some(base), Some(share)) if !share.contains(&base.shard) => Ok(Shard::new(&codec)),
-        _ => load(store, manifest, &codec, &partitions, chain),
+    // Another worker has the others.
+    let is_own = |chain: &[IndexRow]| chain.first().is_some_and(|base| share.is_none_or(|it| it.contains(&base.shard)));
+    let to_load = Left::of(chains.iter().map(Vec::as_slice).filter(|chain| is_own(chain)), left);
+    let shards = load_all(threads, ranks, &chains, |chain| match is_own(chain) {
+        false => Ok(Shard::new(&codec)),
+        true => load(store, manifest, &codec, &partitions, chain).inspect(|_| to_load.done(chain)),
     })?;
     let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
     let found: u64 = keys.iter().sum();
@@ -150,6 +156,34 @@ fn recover_in_order(
     let (last, is_relaid, has_skipped) = (Some(committed), false, false);
     let lineage = Lineage { newest, last, chains, keys, positions, older, objects, is_relaid, has_skipped };
     Ok(Recovered { shards, lineage })
+}
+
+/// What is left to load: the shards, and the bytes of their segments.
+struct Left<'a> {
+    numbers: Mutex<(u64, u64)>,
+    tell: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl<'a> Left<'a> {
+    /// Counts the shards with these chains.
+    fn of<'c>(chains: impl Iterator<Item = &'c [IndexRow]>, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Left<'a> {
+        let (shards, bytes) =
+            chains.fold((0, 0), |(shards, bytes), chain| (shards + 1, u64::saturating_add(bytes, size(chain))));
+        tell(shards, bytes);
+        Left { numbers: Mutex::new((shards, bytes)), tell }
+    }
+
+    /// Notes that a shard is loaded.
+    fn done(&self, chain: &[IndexRow]) {
+        let mut numbers = lock(&self.numbers);
+        *numbers = (numbers.0.saturating_sub(1), numbers.1.saturating_sub(size(chain)));
+        (self.tell)(numbers.0, numbers.1);
+    }
+}
+
+/// Returns the size of the segments, which may be anything in a forged index.
+fn size(chain: &[IndexRow]) -> u64 {
+    chain.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
 }
 
 /// Loads all shards on `threads` threads, in the order of their `ranks`.

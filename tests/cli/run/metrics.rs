@@ -105,6 +105,49 @@ fn the_metrics_show_what_the_run_did_and_match_the_document() {
 }
 
 #[test]
+fn a_run_says_that_it_is_alive_and_ready() {
+    let env = Env::new();
+    let (mut child, address) = serving(&env);
+    until("the run is ready", || get(&address, "GET", "/readyz").0 == "HTTP/1.1 200 OK");
+    for path in ["/livez", "/readyz?verbose"] {
+        assert_eq!(get(&address, "GET", path), ("HTTP/1.1 200 OK".to_owned(), "running\n".to_owned()), "{path}");
+        assert_eq!(get(&address, "HEAD", path).1, "", "{path}");
+    }
+    drop(child.stdin.take());
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+}
+
+#[test]
+fn a_run_whose_main_loop_is_stuck_is_not_alive() {
+    let env = Env::new();
+    env.write(
+        "job.yaml",
+        "job: piped\ninput: {files: '-', format: json}\nkey: k\nprocess: {aggregate: {n: count}}\n\
+         checkpoint: {store: store, schedule: 10ms}\n",
+    );
+    let mut command = env.command(&["run", "job.yaml", "--log", "json", "--metrics", "0"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let mut log = BufReader::with_capacity(1, child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    log.read_line(&mut line).expect("a line");
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+    until("the run is alive", || get(&address, "GET", "/livez").1 == "running\n");
+    // Nobody reads the log, so the loop waits for the pipe after some checkpoints.
+    let mut stdin = child.stdin.take().expect("piped");
+    until("the loop is stuck", || {
+        let _ = stdin.write_all(b"{\"k\":1}\n");
+        get(&address, "GET", "/livez").0 == "HTTP/1.1 503 Service Unavailable"
+    });
+    assert!(get(&address, "GET", "/livez").1.starts_with("the main loop has been silent for 1"));
+    let reading = std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    until("the loop turns again", || get(&address, "GET", "/livez").1 == "running\n");
+    drop(stdin);
+    assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
+    reading.join().expect("ended").expect("read");
+}
+
+#[test]
 fn a_client_that_never_reads_does_not_keep_the_run_from_ending() {
     let env = Env::new();
     let (mut child, address) = serving(&env);
@@ -211,6 +254,8 @@ fn the_document_describes_every_metric_of_runs_and_their_files() {
     }
     // The older format has no type for it.
     assert!(described.remove("| `ckpt_build_info` | gauge |"));
+    // `tests/kafka/operations.rs` finds those that only workers have.
+    described.extend(["partition_lag_messages", "partitions"].map(|name| format!("| `ckpt_{name}` | gauge |")));
     drop(child.stdin.take());
     assert_eq!(wait(&mut child, Duration::from_secs(20)), 0);
     let document = std::fs::read_to_string(repository::path("docs/metrics.md")).expect("readable");

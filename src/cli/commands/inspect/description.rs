@@ -61,12 +61,9 @@ fn origin_lines(description: &Description, ui: &Ui) -> Vec<Line> {
         Some(parent) => format!("{}, manifest {}", parent.sequence.0, parent.sha256.short()),
         None => "none: the first".to_owned(),
     };
-    lines.extend([
-        ("cause", text::cause(manifest)),
-        ("mode", manifest.mode.name().to_owned()),
-        ("parent", parent),
-        ("manifest", description.committed.sha256.to_string()),
-    ]);
+    lines.extend([("cause", text::cause(manifest)), ("mode", manifest.mode.name().to_owned())]);
+    lines.extend(manifest.worker.iter().map(|worker| ("worker", worker.clone())));
+    lines.extend([("parent", parent), ("manifest", description.committed.sha256.to_string())]);
     lines
 }
 
@@ -193,6 +190,8 @@ struct OriginView {
     mode: Mode,
     ended: bool,
     restored_from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
     parent: Option<ParentView>,
 }
 
@@ -287,6 +286,7 @@ impl OriginView {
             mode: manifest.mode,
             ended: manifest.ended,
             restored_from: manifest.restored_from.map(|sequence| sequence.0),
+            worker: manifest.worker.clone(),
             parent: manifest
                 .parent
                 .map(|parent| ParentView { sequence: parent.sequence.0, sha256: parent.sha256.to_string() }),

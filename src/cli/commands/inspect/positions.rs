@@ -30,6 +30,8 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
     // A job that does not go by time has no event times.
     let is_topic = rows.iter().any(|row| row.message.is_some());
     columns.extend(is_topic.then(|| Column::number("TOPIC OFFSET")));
+    let has_workers = rows.iter().any(|row| row.committed.is_some());
+    columns.extend(has_workers.then(|| Column::name("WORKER")));
     let has_time = rows.iter().any(|row| row.event_time.is_some());
     columns.extend(has_time.then(|| Column::text("TIME")));
     let mut table = Table::new(columns);
@@ -46,6 +48,8 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
         ];
         let message = row.message.as_ref().map(|message| Count(message.offset));
         cells.extend(is_topic.then(|| text::or_dash(message)));
+        let worker = row.committed.as_ref().map(|commit| &commit.worker);
+        cells.extend(has_workers.then(|| text::or_dash(worker)));
         cells.extend(time);
         table.row(cells);
     }
@@ -80,6 +84,10 @@ struct PositionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     proof_offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
@@ -87,7 +95,7 @@ struct PositionView<'a> {
 
 impl<'a> PositionView<'a> {
     fn new(row: &'a PositionRow) -> PositionView<'a> {
-        let message = row.message.as_ref();
+        let (message, commit) = (row.message.as_ref(), row.committed.as_ref());
         PositionView {
             partition: &row.partition,
             task: row.task,
@@ -102,6 +110,8 @@ impl<'a> PositionView<'a> {
             topic_offset: message.map(|message| message.offset),
             leader_epoch: message.and_then(|message| message.leader_epoch),
             proof_offset: message.and_then(|message| message.proof_offset),
+            worker: commit.map(|commit| commit.worker.as_str()),
+            committed: moment(commit.map(|commit| commit.time)),
             event_time: moment(row.event_time),
             watermark: moment(row.watermark),
         }

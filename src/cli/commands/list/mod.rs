@@ -132,6 +132,7 @@ fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, u
 fn table(listing: &Listing, pins: &Pins, now: Timestamp, ui: &Ui) -> Table {
     let manifests = || listing.checkpoints.iter().filter_map(|listed| listed.manifest.as_ref().ok());
     let modes: BTreeSet<&str> = manifests().map(|manifest| manifest.mode.name()).collect();
+    let has_workers = manifests().any(|manifest| manifest.worker.is_some());
     let is_pinned = |listed: &Listed| pins.contains_key(&listed.sequence);
     let (has_modes, any_pinned) = (modes.len() > 1, listing.checkpoints.iter().any(is_pinned));
     let mut columns =
@@ -144,11 +145,14 @@ fn table(listing: &Listing, pins: &Pins, now: Timestamp, ui: &Ui) -> Table {
         Column::number("NEW").optional(),
         Column::number("RECORDS").optional(),
     ]);
+    columns.extend(has_workers.then(|| Column::name("WORKER").optional()));
     columns.extend(any_pinned.then(|| Column::text("PIN")));
     let mut table = Table::new(columns);
     let times = ui.times(manifests().map(|manifest| manifest.created));
     for listed in &listing.checkpoints {
         let mut cells = cells(listed, &times, now);
+        let worker = listed.manifest.as_ref().ok().and_then(|manifest| manifest.worker.as_ref());
+        cells.extend(has_workers.then(|| text::or_dash(worker)));
         cells.extend(any_pinned.then(|| if is_pinned(listed) { "pin" } else { "" }.to_owned()));
         if !has_modes {
             cells.remove(MODE);

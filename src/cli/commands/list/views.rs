@@ -61,6 +61,8 @@ struct ContentView {
     mode: Mode,
     ended: bool,
     restored_from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
     keys: u64,
     changed_keys: u64,
     bytes: u64,
@@ -140,6 +142,7 @@ impl ContentView {
             mode: manifest.mode,
             ended: manifest.ended,
             restored_from: manifest.restored_from.map(|sequence| sequence.0),
+            worker: manifest.worker.clone(),
             keys: totals.keys,
             changed_keys: totals.changed_keys,
             bytes: totals.bytes,

@@ -47,6 +47,7 @@ impl EventText {
 /// Returns the lines for an event. Ages in them are those at `now`.
 pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
     let one = match event {
+        RunEvent::Stage(_) => return Vec::new(),
         RunEvent::Fresh { store } => fresh(store.as_deref()),
         RunEvent::Resumed { store, sequence, created, totals } => {
             resumed(store, *sequence, *created, totals.records, totals.keys, now)

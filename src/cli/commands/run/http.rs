@@ -1,4 +1,4 @@
-//! A small web server for the metrics of a run: one answer per connection, and a limited number of connections.
+//! A small web server for the metrics and the health of a run: one answer per connection, and a limited number of connections.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::health::{Answer, Health};
 use super::metrics::Metrics;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -14,6 +15,10 @@ use crate::cli::exposition;
 
 /// The path of the metrics.
 const PATH: &str = "/metrics";
+/// The path of whether the main loop turns.
+const LIVE: &str = "/livez";
+/// The path of whether everything is restored.
+const READY: &str = "/readyz";
 /// What a client accepts that wants OpenMetrics, as Prometheus does. Others get the older text format.
 const OPEN_METRICS: &str = "application/openmetrics-text";
 /// How long a connection may take to send the request, and to receive the answer.
@@ -32,7 +37,11 @@ pub(super) struct MetricsServer {
 
 impl MetricsServer {
     /// Starts to answer at `address`: `HOST:PORT`, or a port on this machine. Port 0 means any free port.
-    pub(super) fn start(address: &str, metrics: &Arc<Metrics>) -> Result<MetricsServer, CliError> {
+    pub(super) fn start(
+        address: &str,
+        metrics: &Arc<Metrics>,
+        health: &Arc<Health>,
+    ) -> Result<MetricsServer, CliError> {
         let whole = if address.parse::<u16>().is_ok() { format!("127.0.0.1:{address}") } else { address.to_owned() };
         let expected = "expected HOST:PORT, such as 127.0.0.1:9184, or a port";
         let wrong = || CliError::usage(format!("`--metrics {address}`: {expected}"));
@@ -43,7 +52,7 @@ impl MetricsServer {
         let listener = TcpListener::bind(resolved).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let is_stopped = Arc::new(AtomicBool::new(false));
-        let (stopped, shown) = (Arc::clone(&is_stopped), Arc::clone(metrics));
+        let (stopped, shown) = (Arc::clone(&is_stopped), (Arc::clone(metrics), Arc::clone(health)));
         let thread = std::thread::spawn(move || listen(&listener, &shown, &stopped));
         Ok(MetricsServer { is_stopped, thread: Some(thread), address })
     }
@@ -71,7 +80,7 @@ impl Drop for MetricsServer {
 }
 
 /// Accepts connections and answers each in its own thread, which ends soon by itself.
-fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_stopped: &AtomicBool) {
+fn listen(listener: &TcpListener, shown: &(Arc<Metrics>, Arc<Health>), is_stopped: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
     for connection in listener.incoming() {
         if is_stopped.load(Ordering::Relaxed) {
@@ -86,10 +95,10 @@ fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_stopped: &AtomicBoo
             open.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
-        let (metrics, still_open) = (Arc::clone(metrics), Arc::clone(&open));
+        let ((metrics, health), still_open) = (shown.clone(), Arc::clone(&open));
         let answering = std::thread::Builder::new().spawn(move || {
             // The client may be gone already, which does not matter.
-            let _ = answer(&connection, &metrics);
+            let _ = answer(&connection, &metrics, &health);
             still_open.fetch_sub(1, Ordering::Relaxed);
         });
         if answering.is_err() {
@@ -99,7 +108,7 @@ fn listen(listener: &TcpListener, metrics: &Arc<Metrics>, is_stopped: &AtomicBoo
 }
 
 /// Answers one request and closes the connection.
-fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
+fn answer(mut connection: &TcpStream, metrics: &Metrics, health: &Health) -> io::Result<()> {
     connection.set_read_timeout(Some(TIMEOUT))?;
     connection.set_write_timeout(Some(TIMEOUT))?;
     let request = read_request(connection)?;
@@ -114,6 +123,8 @@ fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
             let content_type = "text/plain; version=0.0.4; charset=utf-8";
             ("200 OK", content_type, exposition::prometheus_text(metrics.registry()))
         }
+        ("GET" | "HEAD", LIVE) => probe(health.live(Instant::now())),
+        ("GET" | "HEAD", READY) => probe(health.ready()),
         ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", format!("the metrics are at {PATH}\n")),
         _ => ("405 Method Not Allowed", "text/plain", "only GET is supported\n".to_owned()),
     };
@@ -126,6 +137,12 @@ fn answer(mut connection: &TcpStream, metrics: &Metrics) -> io::Result<()> {
         connection.write_all(body.as_bytes())?;
     }
     connection.flush()
+}
+
+/// Returns the status, the type and the body of the answer to a question about the run.
+fn probe(answer: Answer) -> (&'static str, &'static str, String) {
+    let status = if answer.is_yes { "200 OK" } else { "503 Service Unavailable" };
+    (status, "text/plain; charset=utf-8", answer.text + "\n")
 }
 
 /// Returns whether the request has `media_type` in an `Accept` header.

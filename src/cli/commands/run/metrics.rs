@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::topic_metrics::TopicMetrics;
 use crate::cli::error::CliError;
 use crate::cli::exposition::{self, Known, Number};
 use crate::format::manifest::{Manifest, Trigger};
@@ -69,6 +70,7 @@ pub(super) struct Metrics {
     behind: Mutex<BTreeSet<String>>,
     end: Known<f64>,
     exit_code: Known<u64>,
+    topic: TopicMetrics,
 }
 
 /// The buckets for the phases of a checkpoint: 10 µs to 5 min.
@@ -109,6 +111,7 @@ impl Metrics {
             behind: Mutex::default(),
             end: Known::default(),
             exit_code: Known::default(),
+            topic: TopicMetrics::default(),
         };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of ckpt", build);
@@ -152,6 +155,7 @@ impl Metrics {
         registry.register("published_files", "Output files put in place by this run", m.published_files.clone());
         registry.register("published_rows", "Rows in the published files", m.published_rows.clone());
         registry.register("replica_warnings", "Warnings about replicas in this run", m.replica_warnings.clone());
+        metrics.topic.register(&mut registry);
         metrics.registry = registry;
         metrics
     }
@@ -217,6 +221,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn event(&self, event: &RunEvent) {
+        self.topic.event(event);
         match event {
             RunEvent::Resumed { sequence, created, .. } => {
                 self.latest(sequence.0, *created);
@@ -252,6 +257,7 @@ impl Observer for Metrics {
         self.input_size_bytes.set(status.total_bytes);
         let lag_bytes = status.total_bytes.map(|total| total.saturating_sub(status.input_bytes));
         self.input_lag_bytes.set(status.lag_bytes.or(lag_bytes));
+        self.topic.status(&status.partition_lags);
         self.keys.set(status.keys);
         self.state_bytes.set(status.memory_bytes);
         self.changed_bytes.set(status.changed_bytes);

@@ -19,7 +19,7 @@ use crate::job::JobSpec;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Options;
-use crate::runner::pipeline::group::run_worker;
+use crate::runner::pipeline::group::{WorkerName, run_worker};
 use crate::runner::pipeline::restart::run as run_job;
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
@@ -27,6 +27,7 @@ use crate::runner::wall_clock::WallClock;
 
 mod events;
 mod explain;
+mod health;
 mod http;
 pub mod job;
 mod metrics;
@@ -34,7 +35,9 @@ mod observer;
 mod python;
 mod signals;
 mod summary;
+mod topic_metrics;
 
+use health::Health;
 use job::{Environment, JobArgs, read_job};
 use metrics::{Metrics, MetricsFile};
 use observer::{All, LogWriter, StatusPrinter};
@@ -81,6 +84,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["must_resume", "latest_good"])]
     pub worker: Option<String>,
 
+    /// Leave the group of workers at the end, so that others get the partitions at once
+    #[arg(long, requires = "worker")]
+    pub leave: bool,
+
     /// The number of threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -89,7 +96,8 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log: LogFormat,
 
-    /// Serve metrics for Prometheus at http://ADDR/metrics; ADDR is HOST:PORT, or a port on this machine
+    /// Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz;
+    /// ADDR is HOST:PORT, or a port on this machine
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
 
@@ -129,9 +137,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
     };
     let metrics = Arc::new(Metrics::new(&job.job, options.clock.clone()));
-    let server = args.metrics.as_ref().map(|address| MetricsServer::start(address, &metrics)).transpose()?;
+    let health = Arc::new(Health::new());
+    let server = args.metrics.as_ref().map(|address| MetricsServer::start(address, &metrics, &health)).transpose()?;
     let file = args.metrics_file.as_ref().map(|path| MetricsFile::start(&metrics, path)).transpose()?;
-    let mut observers = vec![&*observer, &*metrics];
+    let mut observers = vec![&*observer, &*metrics, &*health];
     if let Some(server) = &server {
         ui.note(format!("{}: metrics at {}", job.job, server.url()));
     }
@@ -139,7 +148,10 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
         observers.push(file);
     }
     let outcome = match &args.worker {
-        Some(worker) => run_worker(&job, &options, &control, &All(observers), worker),
+        Some(name) => {
+            let worker = WorkerName { name: name.clone(), leaves: args.leave };
+            run_worker(&job, &options, &control, &All(observers), &worker)
+        }
         None => run_job(&job, &options, &control, &All(observers)),
     };
     drop((observer, server));

@@ -68,7 +68,7 @@ pub(crate) struct StoreThreads {
 
 /// What the director knows.
 pub(crate) struct Director<'a> {
-    pub(super) run: &'a Run<'a>,
+    pub(crate) run: &'a Run<'a>,
     pub(super) gate: &'a Gate,
     pub(crate) threads: StoreThreads,
     pub(super) accounts: Accounts,

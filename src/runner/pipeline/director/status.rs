@@ -25,6 +25,7 @@ impl Director<'_> {
                 true => Some(self.gate.unread_bytes()),
                 false => self.total_bytes.map(|total| total.saturating_sub(sums.input_bytes)),
             },
+            partition_lags: self.gate.partition_lags(),
             changed_bytes: gauges.changed_bytes.load(Ordering::Relaxed),
             keys: gauges.keys.load(Ordering::Relaxed),
             memory_bytes: gauges.memory_bytes.load(Ordering::Relaxed),
