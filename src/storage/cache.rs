@@ -80,6 +80,11 @@ impl Cache {
         Ok(Cache { dir: dir.to_owned(), max_bytes, opened, usage: Mutex::default() })
     }
 
+    /// Returns whether there is a copy, which may be damaged.
+    pub fn has(&self, key: CacheKey) -> bool {
+        self.path(key).exists()
+    }
+
     /// Returns the bytes of a copy. One that is damaged is deleted.
     pub fn get(&self, key: CacheKey) -> Option<Bytes> {
         let path = self.path(key);

@@ -45,21 +45,21 @@ impl Copies {
         let Some(listed) = lock(&self.listed).get(path.as_str()).filter(fits).cloned() else {
             return Ok(storage.get_tagged(path, part, limit)?.0);
         };
-        let part_name = match part {
-            Part::Whole => "whole".to_owned(),
-            Part::End(bytes) => format!("end {bytes}"),
-        };
-        let name = |tag: &Tag| format!("{}\n{part_name}", storage.version(path, tag));
-        let key = |tag: &Tag| CacheKey::Named(Digest::of(name(tag).as_bytes()));
-        let found = self.cache.get(key(&listed));
+        let found = self.cache.get(key(storage, path, part, &listed));
         if let Some(bytes) = found.filter(|bytes| bytes.len() as u64 == part.bytes(&listed)) {
             return Ok(bytes);
         }
         let (bytes, tag) = storage.get_tagged(path, part, limit)?;
         if let Some(tag) = tag.filter(|tag| part.bytes(tag) == bytes.len() as u64) {
-            self.cache.put(key(&tag), &bytes);
+            self.cache.put(key(storage, path, part, &tag), &bytes);
         }
         Ok(bytes)
+    }
+
+    /// Returns whether there is a copy of the whole file at `path` as it was listed.
+    pub(super) fn has(&self, storage: &BucketStorage, path: &RelPath) -> bool {
+        let listed = lock(&self.listed).get(path.as_str()).cloned();
+        listed.is_some_and(|tag| self.cache.has(key(storage, path, Part::Whole, &tag)))
     }
 
     /// Returns a copy with this SHA-256, and otherwise what `read` returns.
@@ -99,4 +99,14 @@ impl Copies {
         listed.extend(tags);
         Ok(entries)
     }
+}
+
+/// Returns what a copy of `part` of the version `tag` of the file at `path` is called.
+fn key(storage: &BucketStorage, path: &RelPath, part: Part, tag: &Tag) -> CacheKey {
+    let version = storage.version(path, tag);
+    let name = match part {
+        Part::Whole => format!("{version}\nwhole"),
+        Part::End(bytes) => format!("{version}\nend {bytes}"),
+    };
+    CacheKey::Named(Digest::of(name.as_bytes()))
 }

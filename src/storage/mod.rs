@@ -56,6 +56,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
         self.get(path, limit)
     }
 
+    /// Returns whether [`Storage::get`] answers without waiting for a server, as far as is known.
+    fn is_at_hand(&self, path: &RelPath) -> bool {
+        let _ = path;
+        true
+    }
+
     /// Returns the bytes in `range`, or fewer if the file ends before.
     fn get_range(&self, path: &RelPath, range: Range<u64>) -> Result<Bytes, StorageError>;
 

@@ -55,6 +55,11 @@ impl Storage for Bucket {
         }
     }
 
+    fn is_at_hand(&self, path: &RelPath) -> bool {
+        let Some(copies) = &self.copies else { return false };
+        self.opened().is_ok_and(|storage| copies.has(storage, path))
+    }
+
     fn get_known(&self, path: &RelPath, limit: u64, sha256: Digest) -> Result<Bytes, StorageError> {
         let read = || self.opened()?.get(path, limit);
         match &self.copies {

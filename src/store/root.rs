@@ -160,8 +160,7 @@ impl Replica {
     }
 
     fn read_root_and_bytes(&self, file: &StoreFile, sequence: Sequence) -> (RootRead, Option<Bytes>) {
-        let read_manifest = || self.get(&layout::manifest(sequence), Manifest::MAX_BYTES);
-        let (bytes, listed) = self.at_once(read_manifest, || self.manifest_sum(sequence));
+        let (bytes, listed) = self.with_manifest(&layout::manifest(sequence), || self.manifest_sum(sequence));
         self.root_of(file, sequence, bytes, listed)
     }
 
@@ -169,8 +168,7 @@ impl Replica {
     pub fn read_files(&self, file: &StoreFile, directory: &RelPath, sequence: Sequence) -> CheckpointFiles {
         let manifest_path = layout::file_in(directory, MANIFEST_FILE);
         let sums_path = layout::file_in(directory, SUMS_FILE);
-        let read_manifest = || self.get(&manifest_path, Manifest::MAX_BYTES);
-        let (bytes, sums) = self.at_once(read_manifest, || self.get(&sums_path, MAX_SUMS_BYTES));
+        let (bytes, sums) = self.with_manifest(&manifest_path, || self.get(&sums_path, MAX_SUMS_BYTES));
         let (listed, sums) = match sums {
             Ok(sums) => {
                 let listed = layout::parse_manifest_sum(&sums);
@@ -182,9 +180,10 @@ impl Replica {
         CheckpointFiles { root, manifest, sums, directory: directory.clone() }
     }
 
-    /// Reads two files: in object storage at once, since each is waited for.
-    fn at_once<A: Send, B>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-        if self.is_remote() { parallel::both(one, other) } else { (one(), other()) }
+    /// Reads the manifest at `path`, and what `other` reads: at once if each is waited for.
+    fn with_manifest<B>(&self, path: &RelPath, other: impl FnOnce() -> B) -> (Result<Bytes, StorageError>, B) {
+        let manifest = || self.get(path, Manifest::MAX_BYTES);
+        if self.storage().is_at_hand(path) { (manifest(), other()) } else { parallel::both(manifest, other) }
     }
 
     fn root_of(
