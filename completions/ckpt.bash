@@ -1176,7 +1176,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --worker --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --set --must-resume --latest-good --worker --assume-output --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1188,6 +1188,10 @@ _ckpt() {
                     ;;
                 --worker)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --assume-output)
+                    COMPREPLY=($(compgen -W "sent missing" -- "${cur}"))
                     return 0
                     ;;
                 --threads)

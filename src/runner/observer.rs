@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::format::manifest::{Output, Totals, Trigger};
+use crate::format::manifest::{Output, StagedMessages, Totals, Trigger};
 use crate::input::InputNote;
 use crate::runner::bad_reasons::BadReason;
 use crate::runner::state::content::Content;
@@ -144,12 +144,26 @@ pub enum RunEvent {
         /// The maximum number of restarts.
         of: u32,
     },
-    /// An output file was renamed into place.
+    /// The topic of the output has messages of a checkpoint from which the state does not descend anymore.
+    OutputAbandoned {
+        topic: String,
+        sequence: Sequence,
+    },
+    /// An output file was renamed into place, or a topic got messages.
     Published {
+        /// The file, or `kafka:TOPIC`.
         path: String,
         rows: u64,
         bytes: u64,
     },
+}
+
+impl RunEvent {
+    /// Returns the event that messages are in their topic.
+    pub fn sent(messages: &StagedMessages) -> RunEvent {
+        let (path, rows, bytes) = (format!("kafka:{}", messages.topic), messages.rows, messages.bytes);
+        RunEvent::Published { path, rows, bytes }
+    }
 }
 
 /// The progress of a run.

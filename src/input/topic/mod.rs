@@ -8,6 +8,6 @@ mod listing;
 mod proof;
 mod reader;
 
-pub use connection::join;
+pub use connection::{join, settings};
 pub(super) use listing::partitions;
 pub use reader::TopicReader;
