@@ -60,6 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
         'ckpt;run' {
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out')
             [CompletionResult]::new('--worker', '--worker', [CompletionResultType]::ParameterName, 'Be one of several workers that share the partitions of the job''s topic, under a name that no other has')
+            [CompletionResult]::new('--assume-output', '--assume-output', [CompletionResultType]::ParameterName, 'If it is unknown whether the topic of the output has the messages of the latest checkpoint, assume that it has them, or send them, perhaps again')
             [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'The number of threads that parse and apply records [default: the number of cores]')
             [CompletionResult]::new('--log', '--log', [CompletionResultType]::ParameterName, 'The format of events, warnings and errors on standard error')
             [CompletionResult]::new('--metrics', '--metrics', [CompletionResultType]::ParameterName, 'Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz; ADDR is HOST:PORT, or a port on this machine')

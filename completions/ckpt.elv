@@ -56,6 +56,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;run'= {
             cand --set 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out'
             cand --worker 'Be one of several workers that share the partitions of the job''s topic, under a name that no other has'
+            cand --assume-output 'If it is unknown whether the topic of the output has the messages of the latest checkpoint, assume that it has them, or send them, perhaps again'
             cand --threads 'The number of threads that parse and apply records [default: the number of cores]'
             cand --log 'The format of events, warnings and errors on standard error'
             cand --metrics 'Serve metrics for Prometheus at http://ADDR/metrics, and whether the run is alive and ready at /livez and /readyz; ADDR is HOST:PORT, or a port on this machine'

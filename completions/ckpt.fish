@@ -59,6 +59,8 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print a 
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l set -d 'Use VALUE instead of what the job file has for KEY, such as `checkpoint.schedule=1s`; may be repeated. Without a value, the key is left out' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l worker -d 'Be one of several workers that share the partitions of the job\'s topic, under a name that no other has' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l assume-output -d 'If it is unknown whether the topic of the output has the messages of the latest checkpoint, assume that it has them, or send them, perhaps again' -r -f -a "sent\t'The topic has them'
+missing\t'The topic lacks them'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l threads -d 'The number of threads that parse and apply records [default: the number of cores]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand run" -l log -d 'The format of events, warnings and errors on standard error' -r -f -a "text\t'Text for people'
 json\t'One JSON object per line'"

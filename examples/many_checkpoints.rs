@@ -140,6 +140,7 @@ impl Maker {
             outputs: Vec::new(),
             dead_letter: None,
             late_records: None,
+            messages: None,
             tables,
         };
         let objects: Vec<ObjectName> = rows.iter().map(|row| row.object).collect();

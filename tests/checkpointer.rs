@@ -86,7 +86,8 @@ fn a_checkpoint_that_no_run_could_resume_from_is_not_committed() {
     {
         let mut facts = facts(None);
         facts.definition = facts.definition.replace(from, to);
-        let publisher = Publisher { changes: None, shown: None, dead: None, late: None, names: Arc::default() };
+        let publisher =
+            Publisher { changes: None, topic: None, shown: None, dead: None, late: None, names: Arc::default() };
         let results = play_all(Arc::new(storage.clone()), &attempts(), facts, publisher, |_, _| false);
         assert_eq!(results, "fff", "{from}");
         assert!(store(Arc::new(storage.clone())).sequences().expect("listed").is_empty());
@@ -136,7 +137,8 @@ fn play_without(
     timeout: Option<Duration>,
     waits: fn(usize, u32) -> bool,
 ) -> String {
-    let publisher = Publisher { changes: None, shown: None, dead: None, late: None, names: Arc::default() };
+    let publisher =
+        Publisher { changes: None, topic: None, shown: None, dead: None, late: None, names: Arc::default() };
     play_all(storage, attempts, facts(timeout), publisher, waits)
 }
 
@@ -288,7 +290,14 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let plan = OutputPlan::new(&job).expect("a place").expect("an output");
     (
         plan.clone(),
-        Publisher { changes: Some((plan, shape)), shown: None, dead: None, late: None, names: Arc::default() },
+        Publisher {
+            changes: Some((plan, shape)),
+            topic: None,
+            shown: None,
+            dead: None,
+            late: None,
+            names: Arc::default(),
+        },
     )
 }
 

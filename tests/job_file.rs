@@ -430,7 +430,7 @@ fn a_wrong_job_file_is_refused_with_the_place_and_the_reason() {
             "2:10: unknown field `hots`, did you mean `host`?",
         ),
         // Output.
-        ("output: [out/]\n", "1:9: expected a directory, or a map with `files`, found a list"),
+        ("output: [out/]\n", "1:9: expected a directory, or a map with `files` or `kafka`, found a list"),
         ("output: {format: csv}\n", "1:9: missing key `files` in `output`: the directory to write to"),
         (
             "output: {files: out/, format: text}\n",

@@ -121,6 +121,7 @@ fn prepare(store: &Store, sequence: u64, parent: Option<&Committed>) -> Manifest
         outputs: Vec::new(),
         dead_letter: None,
         late_records: None,
+        messages: None,
         tables: Tables {
             index: put("index", ObjectKind::Parquet),
             positions: put("positions", ObjectKind::Parquet),

@@ -119,6 +119,7 @@ pub fn commit(
         outputs: Vec::new(),
         dead_letter: None,
         late_records: None,
+        messages: None,
         tables,
     };
     let objects: Vec<_> = segments.iter().map(|row| row.object).collect();

@@ -68,9 +68,8 @@ impl IndexRow {
 impl Manifest {
     /// Returns every object that the manifest and its `index` name, each once, sorted by name.
     pub fn objects(&self, index: &[IndexRow]) -> Vec<ObjectRef> {
-        let tables = [self.tables.index, self.tables.positions, self.tables.job];
         let objects: BTreeMap<ObjectName, ObjectRef> =
-            tables.into_iter().chain(index.iter().map(IndexRow::object_ref)).map(|o| (o.object, o)).collect();
+            self.own_objects().chain(index.iter().map(IndexRow::object_ref)).map(|o| (o.object, o)).collect();
         objects.into_values().collect()
     }
 }

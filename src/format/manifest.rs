@@ -66,6 +66,9 @@ pub struct Manifest {
     /// The part of the file of late records that belongs to this checkpoint.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub late_records: Option<DeadLetter>,
+    /// The messages that this checkpoint publishes in a topic.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub messages: Option<StagedMessages>,
     pub tables: Tables,
 }
 
@@ -219,6 +222,22 @@ pub struct DeadLetter {
     pub bytes: u64,
 }
 
+/// Messages that are staged in the store, and that a topic gets after the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StagedMessages {
+    pub topic: String,
+    /// The checkpoint that staged them: this one, or the one that it was restored from.
+    pub checkpoint: Sequence,
+    /// The checkpoint whose messages the topic got before these, or that it was new at; 0 if there was none.
+    pub after: u64,
+    pub rows: u64,
+    /// See [`crate::format::messages`].
+    pub object: ObjectName,
+    /// The size of the object.
+    pub bytes: u64,
+}
+
 /// The tables of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -239,7 +258,19 @@ pub struct ObjectRef {
     pub bytes: u64,
 }
 
+impl StagedMessages {
+    pub fn object_ref(&self) -> ObjectRef {
+        ObjectRef { object: self.object, bytes: self.bytes }
+    }
+}
+
 impl Manifest {
+    /// Returns the objects that the manifest itself names: its tables, and its messages.
+    pub fn own_objects(&self) -> impl Iterator<Item = ObjectRef> + use<> {
+        let tables = [self.tables.index, self.tables.positions, self.tables.job];
+        tables.into_iter().chain(self.messages.as_ref().map(StagedMessages::object_ref))
+    }
+
     /// The largest manifest that is read, in bytes.
     pub const MAX_BYTES: u64 = document::MAX_BYTES;
 
@@ -327,6 +358,23 @@ impl Manifest {
             if table.object.kind != kind {
                 return Err(format!("tables.{field}: expected a {kind} object, found `{}`", table.object));
             }
+        }
+        self.messages.as_ref().map_or(Ok(()), |messages| messages.check(*sequence))
+    }
+}
+
+impl StagedMessages {
+    /// Returns what is wrong with the messages of checkpoint `sequence`.
+    fn check(&self, sequence: Sequence) -> Result<(), String> {
+        let StagedMessages { checkpoint, after, object, .. } = self;
+        if checkpoint.0 == 0 || *checkpoint > sequence {
+            return Err(format!("messages.checkpoint: expected 1 to {}, found {}", sequence.0, checkpoint.0));
+        }
+        if *after >= checkpoint.0 {
+            return Err(format!("messages.after: expected a checkpoint before {}, found {after}", checkpoint.0));
+        }
+        if object.kind != ObjectKind::Parquet {
+            return Err(format!("messages.object: expected a parquet object, found `{object}`"));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ pub mod key_shape;
 pub mod layout;
 pub mod limits;
 pub mod manifest;
+pub mod messages;
 pub mod owner;
 pub mod parquet;
 pub mod positions;

@@ -7,7 +7,7 @@ use crate::values::yaml::{Kind, MAX_BYTES, Node, YamlError};
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The keys whose values are paths, which may start with `~/`. Those of the input may be globs.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "input",
     "input.files",
     "input.kafka.settings_file",
@@ -17,6 +17,7 @@ const PATHS: [&str; 9] = [
     "checkpoint.replicas",
     "output",
     "output.files",
+    "output.kafka.settings_file",
 ];
 
 /// Fills in the variables and the home directory in the values below `root`. Keys stay as they are.

@@ -7,7 +7,7 @@ use crate::values::units::shown;
 /// The keys of each section of a job file, in the order of `docs/job-file.md`. The name of the top level is empty.
 ///
 /// A test compares them with the rows of that document.
-pub const KEYS: [(&str, &[&str]); 12] = [
+pub const KEYS: [(&str, &[&str]); 13] = [
     ("", &["job", "input", "let", "where", "key", "tasks", "process", "checkpoint", "output"]),
     (
         "input",
@@ -75,7 +75,8 @@ pub const KEYS: [(&str, &[&str]); 12] = [
     ),
     ("checkpoint.priorities", &["name", "tasks", "key", "partitions", "weight", "every"]),
     ("checkpoint.keep", &["last", "hourly", "daily", "weekly", "monthly", "within", "bytes", "grace"]),
-    ("output", &["files", "format", "emit", "columns", "having"]),
+    ("output", &["files", "kafka", "format", "emit", "columns", "having"]),
+    ("output.kafka", &["topic", "brokers", "settings", "settings_file", "timeout"]),
 ];
 
 /// Returns what is wrong with `key` in `section`, or `None` if the section has this key.
@@ -144,7 +145,7 @@ mod tests {
             (
                 "output",
                 "x",
-                "unknown key `x` in `output`, expected one of `files`, `format`, `emit`, `columns`, `having`",
+                "unknown key `x` in `output`, expected one of `files`, `kafka`, `format`, `emit`, `columns`, `having`",
             ),
             (
                 "process",

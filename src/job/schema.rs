@@ -85,6 +85,7 @@ fn section(name: &str, rows: &[Row<'_>]) -> Value {
     let one = |key: &str| json!({ "required": [key] });
     match name {
         "input" => extend(&mut schema, json!({ "anyOf": [one("files"), one("kafka")] })),
+        "output" => extend(&mut schema, json!({ "anyOf": [one("files"), one("kafka")] })),
         "process" => extend(&mut schema, json!({ "anyOf": [one("aggregate"), one("exec"), one("native")] })),
         _ => {}
     }

@@ -84,6 +84,7 @@ fn every_key_ends_up_where_it_belongs() {
     assert_eq!(keep.grace, Duration::from_secs(5_400));
     let output = OutputSpec {
         files: PathBuf::from("out/"),
+        topic: None,
         format: OutputFormat::Csv,
         emit: Emit::Final,
         columns: Vec::new(),
@@ -180,7 +181,8 @@ fn definitions_have_exactly_the_known_keys() {
         "job: a\ninput: {files: x.txt, split: words}\nkey: word\nprocess: {exec: [a], restarts: 1, tick: 1s, columns: {n: int}}\noutput: {files: o, format: csv, columns: {m: text}}\n",
         "job: a\ninput: {files: x.log, pattern: logfmt, encoding: latin-1, nulls: [NA], numbers: {thousands: \"'\", strip: €}}\nlet: {y: x + 1}\nprocess: {native: x}\n",
         "job: a\ninput:\n  kafka: {brokers: 'a:1,b:2', topic: t, start: latest, until: latest, columns: [k, n], settings: {a: b}, \
-         settings_file: s, timeout: 1m}\n  format: csv\nprocess: {aggregate: {n: count}}\n",
+         settings_file: s, timeout: 1m}\n  format: csv\nprocess: {aggregate: {n: count}}\n\
+         output: {kafka: {topic: o}}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess: {aggregate: {n: count}, delete: d, ttl: 1d, time: t}\noutput: {files: o, having: n > 1}\n",
         "job: a\ninput: x.jsonl\nkey: k\nprocess:\n  aggregate: {n: count}\n  \
          window: {time: t, every: 1m, on_late: {dead_letter: l}}\n",
@@ -306,6 +308,50 @@ fn a_topic_is_followed_unless_it_ends_at_the_latest_message() {
         assert_eq!(JobSpec::parse(&job.definition(), Path::new("job.yaml")), Ok(job.clone()));
         assert_eq!(job.input.topic.unwrap().start, TopicStart::Earliest);
     }
+}
+
+fn output_topic(input: &str, output: &str) -> Result<JobSpec, String> {
+    let text = format!("job: j\ninput: {input}\nprocess: {{aggregate: {{n: count}}}}\noutput: {output}\n");
+    JobSpec::parse(&text, Path::new("job.yaml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_topic_of_an_output_has_the_brokers_of_the_input_unless_it_has_its_own() {
+    let settings = "settings: {client.rack: a}, settings_file: f, timeout: 7s";
+    let input = format!("{{kafka: {{brokers: 'a:1', topic: t, {settings}}}, format: json}}");
+    let read = |input: &str, output: &str| {
+        let job = output_topic(input, output).unwrap();
+        assert_eq!(JobSpec::parse(&job.definition(), Path::new("job.yaml")), Ok(job.clone()));
+        job.output.unwrap()
+    };
+    let output = read(&input, "{kafka: {topic: out}}");
+    assert_eq!((output.emit, output.format), (Emit::Changes, OutputFormat::Json));
+    let topic = output.topic.unwrap();
+    assert_eq!((topic.brokers.as_str(), topic.topic.as_str(), topic.timeout), ("a:1", "out", Duration::from_secs(7)));
+    assert_eq!(topic.settings, [("client.rack".to_owned(), "a".to_owned())]);
+    assert_eq!(topic.settings_file, Some(PathBuf::from("f")));
+    let own = read(&input, "{kafka: {topic: t, brokers: 'b:1'}}").topic.unwrap();
+    assert_eq!((own.brokers.as_str(), own.timeout), ("b:1", Duration::from_secs(300)));
+    assert_eq!((own.settings, own.settings_file), (Vec::new(), None));
+    let changed = read(&input, "{kafka: {topic: out, settings: {compression.type: zstd}}}").topic.unwrap();
+    assert_eq!(changed.settings, [("compression.type".to_owned(), "zstd".to_owned())]);
+    assert_eq!(read("data.jsonl", "{kafka: {topic: out, brokers: 'b:1'}}").topic.unwrap().brokers, "b:1");
+    for (output, expected) in [
+        ("{kafka: {}}", "missing key `topic` in `output.kafka`"),
+        ("{kafka: {topic: t}}", "cannot be both the input and the output"),
+        ("{kafka: {topic: o, start: earliest}}", "unknown key `start` in `output.kafka`"),
+        ("{kafka: {topic: o}, files: x}", "a job has one output"),
+        ("{kafka: {topic: o}, format: csv}", "messages are JSON"),
+        ("{kafka: {topic: o}, emit: final}", "use `emit: changes`"),
+        ("{kafka: {topic: o, settings: {transactional.id: x}}}", "ckpt sets it itself"),
+        ("{kafka: {topic: o, settings: {sasl.password: x}}}", "in the file `settings_file`"),
+        ("{kafka: {topic: o}}\ncheckpoint: {enabled: false}", "publishes rows with each checkpoint"),
+    ] {
+        let error = output_topic(&input, output).unwrap_err();
+        assert!(error.contains(expected), "{output}: {error}");
+    }
+    let error = output_topic("data.jsonl", "{kafka: {topic: out}}").unwrap_err();
+    assert!(error.contains("missing key `brokers` in `output.kafka`"), "{error}");
 }
 
 #[test]

@@ -39,7 +39,10 @@ pub(super) fn write(job: &JobSpec) -> String {
     write_checkpoint(&mut lines, &job.checkpoint);
     if let Some(output) = &job.output {
         lines.begin(0, "output");
-        lines.add(1, "files", &path(&output.files));
+        match &output.topic {
+            None => lines.add(1, "files", &path(&output.files)),
+            Some(topic) => write_output_topic(&mut lines, topic),
+        }
         lines.add(1, "format", output.format.name());
         lines.add(1, "emit", output.emit.name());
         write_columns(&mut lines, &output.columns);
@@ -122,6 +125,18 @@ fn write_topic(lines: &mut Lines, topic: &TopicSpec, is_followed: bool) {
     if !topic.columns.is_empty() {
         lines.list(2, "columns", topic.columns.iter().map(|column| quote(column)));
     }
+    write_connection(lines, topic);
+}
+
+fn write_output_topic(lines: &mut Lines, topic: &TopicSpec) {
+    lines.begin(1, "kafka");
+    lines.add(2, "brokers", &quote(&topic.brokers));
+    lines.add(2, "topic", &quote(&topic.topic));
+    write_connection(lines, topic);
+}
+
+/// Writes how the brokers of a topic are reached.
+fn write_connection(lines: &mut Lines, topic: &TopicSpec) {
     if !topic.settings.is_empty() {
         lines.begin(2, "settings");
         for (name, value) in &topic.settings {

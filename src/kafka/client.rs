@@ -120,6 +120,22 @@ impl Topic {
         lock(&self.consumer.context().ends).clone()
     }
 
+    /// Returns the offset of the first message of a partition whose time is `millis` or later, in milliseconds since
+    /// 1970-01-01T00:00:00Z; the end if there is none.
+    pub fn offset_at(&self, partition: u32, millis: i64) -> Result<u64, KafkaError> {
+        let failure = |error: ClientError| self.failure(&error, REQUEST_PATIENCE);
+        let mut times = TopicPartitionList::new();
+        let (topic, partition) = (&self.settings.topic, number(partition));
+        times.add_partition_offset(topic, partition, Offset::Offset(millis.max(0))).map_err(failure)?;
+        let found = self.consumer.offsets_for_times(times, REQUEST_PATIENCE).map_err(failure)?;
+        let found = found.find_partition(topic, partition).expect("it was asked for");
+        found.error().map_err(failure)?;
+        match found.offset() {
+            Offset::Offset(offset) => Ok(offset.max(0).unsigned_abs()),
+            _ => self.bounds(partition.unsigned_abs()).map(|Bounds(range)| range.end),
+        }
+    }
+
     /// Starts to read these partitions, each from an offset.
     pub fn assign(&self, starts: &[(u32, u64)]) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
@@ -231,10 +247,15 @@ fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
 
 /// Creates the consumer.
 pub(super) fn create<C: ConsumerContext>(config: &ClientConfig, context: C) -> Result<BaseConsumer<C>, KafkaError> {
-    config.create_with_context(context).map_err(|error| match error {
+    config.create_with_context(context).map_err(create_error)
+}
+
+/// Returns why no client was created.
+pub(super) fn create_error(error: ClientError) -> KafkaError {
+    match error {
         ClientError::ClientConfig(_, reason, property, _) => KafkaError::Setting { property, reason },
         other => KafkaError::Setting { property: "bootstrap.servers".to_owned(), reason: other.to_string() },
-    })
+    }
 }
 
 /// Returns the error of a request about `topic` that was refused.

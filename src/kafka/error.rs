@@ -1,6 +1,6 @@
-//! Why a topic cannot be read.
+//! Why a topic cannot be read or written.
 
-/// Why a topic cannot be read.
+/// Why a topic cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaError {
     /// This build has no client.
@@ -17,4 +17,20 @@ pub enum KafkaError {
     /// The broker refuses access to the topic, or the credentials.
     #[error("cannot read topic `{topic}`: {reason}")]
     Refused { topic: String, reason: String },
+    /// The broker refuses messages or access to the topic.
+    #[error("cannot write to topic `{topic}`: {reason}")]
+    Unwritable { topic: String, reason: String },
+    /// Messages were not sent; another try may succeed.
+    #[error("cannot send to topic `{topic}`: {reason}")]
+    Unsent { topic: String, reason: String },
+    /// Another writer has the name of this one.
+    #[error("cannot write to topic `{topic}`: another run of this job writes to it by now (as `{name}`)")]
+    Fenced { topic: String, name: String },
+}
+
+impl KafkaError {
+    /// Returns whether another try may succeed.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, KafkaError::Away { .. } | KafkaError::Unsent { .. })
+    }
 }

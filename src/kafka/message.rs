@@ -1,4 +1,4 @@
-//! What a client hands out.
+//! What a client hands out and takes.
 
 use std::ops::Range;
 
@@ -14,6 +14,26 @@ pub struct Message<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers in their order, which may have a name several times.
     pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+/// A message that is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    pub key: Option<&'a str>,
+    /// `None` for a tombstone.
+    pub value: Option<&'a str>,
+    /// A header, its name and its value.
+    pub header: (&'a str, &'a str),
+    /// In milliseconds since 1970-01-01T00:00:00Z.
+    pub time: i64,
+}
+
+/// What a transaction sets beside its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub number: u64,
+    /// At most 4 KiB.
+    pub text: String,
 }
 
 /// The offsets of a partition that can be read.

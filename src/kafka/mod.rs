@@ -1,4 +1,5 @@
-//! A narrow client of Apache Kafka: one topic, read partition by partition from offsets that the caller chooses.
+//! A narrow client of Apache Kafka: one topic, read partition by partition from offsets that the caller chooses, or written
+//! in transactions.
 //!
 //! The client that reads joins no group and commits no offsets. What was read is in the checkpoints of the job. A member of
 //! a group reads nothing.
@@ -14,13 +15,17 @@ mod settings;
 mod topic_id;
 #[cfg(not(feature = "kafka"))]
 mod unavailable;
+#[cfg(feature = "kafka")]
+mod writer;
 
 #[cfg(feature = "kafka")]
 pub use client::Topic;
 pub use error::KafkaError;
 #[cfg(feature = "kafka")]
 pub use member::Member;
-pub use message::{AtEnd, Bounds, Division, Message, Polled};
-pub use settings::{OWN_PROPERTIES, Settings, is_secret, parse_properties};
+pub use message::{AtEnd, Bounds, Division, Mark, Message, Outgoing, Polled};
+pub use settings::{OWN_PROPERTIES, Settings, WRITER_PROPERTIES, is_secret, parse_properties};
 #[cfg(not(feature = "kafka"))]
-pub use unavailable::{Member, Topic};
+pub use unavailable::{Member, Topic, Writer, look_at_mark};
+#[cfg(feature = "kafka")]
+pub use writer::{Writer, look_at_mark};

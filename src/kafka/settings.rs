@@ -28,6 +28,10 @@ pub const OWN_PROPERTIES: [&str; 10] = [
     "partition.assignment.strategy",
 ];
 
+/// The properties that a writer sets itself as well: its transactions depend on them.
+pub const WRITER_PROPERTIES: [&str; 6] =
+    ["acks", "enable.idempotence", "group.id", "group.instance.id", "request.required.acks", "transactional.id"];
+
 /// Returns whether the value of a property is a secret, which must not be in a job file.
 pub fn is_secret(property: &str) -> bool {
     ["password", "secret", "jaas", "key.pem", "oauthbearer.config", "token"].iter().any(|part| property.contains(part))

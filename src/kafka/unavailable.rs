@@ -1,10 +1,10 @@
-//! The client of a build without the feature `kafka`, which reads nothing.
+//! The client of a build without the feature `kafka`, which reads and writes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::kafka::error::KafkaError;
-use crate::kafka::message::{AtEnd, Bounds, Division, Message, Polled};
+use crate::kafka::message::{AtEnd, Bounds, Division, Mark, Message, Outgoing, Polled};
 use crate::kafka::settings::Settings;
 
 /// A topic that cannot be opened.
@@ -29,6 +29,10 @@ impl Topic {
     }
 
     pub fn ends(&self) -> BTreeMap<u32, u64> {
+        match *self {}
+    }
+
+    pub fn offset_at(&self, _: u32, _: i64) -> Result<u64, KafkaError> {
         match *self {}
     }
 
@@ -61,4 +65,35 @@ impl Member {
     pub fn release(&self) -> Result<(), KafkaError> {
         match *self {}
     }
+}
+
+/// A topic that cannot be written.
+#[derive(Debug)]
+pub enum Writer {}
+
+impl Writer {
+    pub fn open(_: &Settings, _: &str) -> Result<Writer, KafkaError> {
+        Err(KafkaError::Unavailable)
+    }
+
+    pub fn mark(&self) -> Result<Option<Mark>, KafkaError> {
+        match *self {}
+    }
+
+    pub fn begin(&self) -> Result<(), KafkaError> {
+        match *self {}
+    }
+
+    pub fn send(&self, _: &Outgoing<'_>) -> Result<(), KafkaError> {
+        match *self {}
+    }
+
+    pub fn commit(&self, _: &Mark) -> Result<(), KafkaError> {
+        match *self {}
+    }
+}
+
+/// Fails.
+pub fn look_at_mark(_: &Settings, _: &str) -> Result<Option<Mark>, KafkaError> {
+    Err(KafkaError::Unavailable)
 }

@@ -232,6 +232,8 @@ pub enum Lost {
     Positions,
     /// The definition of the job: no run can resume from the checkpoints.
     Definition,
+    /// What a topic gets after the commit, or got.
+    Messages { topic: String, rows: u64 },
     /// Rows of the state.
     Rows {
         first_task: u32,

@@ -63,6 +63,10 @@ pub enum Role {
     Index,
     Positions,
     Job,
+    /// What a topic gets.
+    Messages {
+        rows: u64,
+    },
     /// Rows of a shard.
     Segment {
         shard: u32,
@@ -82,7 +86,7 @@ pub struct ObjectUse {
     pub shared: Option<bool>,
 }
 
-/// Returns the objects of checkpoint `sequence`: the tables, then the segments by shard and level.
+/// Returns the objects of checkpoint `sequence`: the tables, the messages, then the segments by shard and level.
 pub fn objects(store: &Store, sequence: Sequence) -> Result<Vec<ObjectUse>, ReadError> {
     let snapshot = Snapshot::open(store, sequence)?;
     let parents: Option<HashSet<ObjectName>> = match snapshot.manifest().parent {
@@ -94,12 +98,14 @@ pub fn objects(store: &Store, sequence: Sequence) -> Result<Vec<ObjectUse>, Read
     };
     let tables = snapshot.manifest().tables;
     let tables = [(tables.index, Role::Index), (tables.positions, Role::Positions), (tables.job, Role::Job)];
+    let messages = snapshot.manifest().messages.as_ref();
+    let messages = messages.map(|messages| (messages.object_ref(), Role::Messages { rows: messages.rows }));
     let segments = snapshot.index.iter().map(|row| {
         let role = Role::Segment { shard: row.shard, level: row.level, kind: row.kind, rows: row.rows };
         (row.object_ref(), role)
     });
     let shared = |object: ObjectName| parents.as_ref().map(|parents| parents.contains(&object));
-    let uses = tables.into_iter().chain(segments);
+    let uses = tables.into_iter().chain(messages).chain(segments);
     Ok(uses.map(|(object, role)| ObjectUse { object, role, shared: shared(object.object) }).collect())
 }
 

@@ -258,6 +258,7 @@ impl RunError {
             RunError::Output(OutputError::Write { .. } | OutputError::DeadLetter { .. } | OutputError::Bucket(_)) => {
                 true
             }
+            RunError::Output(error) => error.may_pass(),
             RunError::CheckpointTimeout { .. } | RunError::Input(InputError::Read { .. }) => true,
             _ => false,
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::format::manifest::{Output, Totals, Trigger};
+use crate::format::manifest::{Output, StagedMessages, Totals, Trigger};
 use crate::input::InputNote;
 pub use crate::input::PartitionLag;
 use crate::runner::bad_reasons::BadReason;
@@ -148,8 +148,14 @@ pub enum RunEvent {
         /// The maximum number of restarts.
         of: u32,
     },
-    /// An output file was renamed into place.
+    /// The topic of the output has messages of a checkpoint from which the state does not descend anymore.
+    OutputAbandoned {
+        topic: String,
+        sequence: Sequence,
+    },
+    /// An output file was renamed into place, or a topic got messages.
     Published {
+        /// The file, or `kafka:TOPIC`.
         path: String,
         rows: u64,
         bytes: u64,
@@ -176,6 +182,14 @@ pub enum Stage {
     Reading,
     /// The last checkpoint and the output are being made.
     Ending,
+}
+
+impl RunEvent {
+    /// Returns the event that messages are in their topic.
+    pub fn sent(messages: &StagedMessages) -> RunEvent {
+        let (path, rows, bytes) = (format!("kafka:{}", messages.topic), messages.rows, messages.bytes);
+        RunEvent::Published { path, rows, bytes }
+    }
 }
 
 /// The progress of a run.

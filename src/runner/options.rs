@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::runner::output::topic::AssumedOutput;
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
@@ -19,6 +20,9 @@ pub struct Options {
     pub must_resume: bool,
     /// Whether the run skips damaged checkpoints and resumes from the newest intact one. Otherwise damage is an error.
     pub latest_good: bool,
+    /// What to assume if it is unknown whether the topic of the output has the messages of the latest checkpoint. Otherwise
+    /// that is an error.
+    pub assumed_output: Option<AssumedOutput>,
     /// Who holds the store during the run, for the error message of another run.
     pub holder: String,
     pub clock: WallClock,

@@ -89,6 +89,11 @@ impl RowShape {
         columns
     }
 
+    /// Returns how many columns have the key, with its task but without its window.
+    pub fn key_columns(&self) -> usize {
+        usize::from(self.has_task) + self.parts.as_ref().map_or(1, |parts| parts.columns().len())
+    }
+
     /// Returns the output for a row, one value per column. Only the key columns of a deleted row have values.
     pub fn values(&self, change: Change, row_key: &[u8], packed: Option<&[u8]>) -> Vec<Value> {
         // More than most rows need.

@@ -281,8 +281,7 @@ fn named_objects(replica: &Replica) -> Option<HashSet<ObjectName>> {
 
 /// Returns the content of `SHA256SUMS`, as `sha256sum` writes it, with paths relative to the checkpoint's directory.
 fn sums(manifest: &Manifest, objects: &[ObjectName], sha256: Digest) -> String {
-    let tables = &manifest.tables;
-    let tables = [tables.index, tables.positions, tables.job].map(|table| table.object);
-    let names: BTreeSet<ObjectName> = objects.iter().copied().chain(tables).collect();
+    let own = manifest.own_objects().map(|own| own.object);
+    let names: BTreeSet<ObjectName> = objects.iter().copied().chain(own).collect();
     layout::sums_text(names, sha256)
 }

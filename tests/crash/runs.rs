@@ -136,6 +136,7 @@ pub fn run_job_on(
         }),
         environment: Vec::new(),
         share: None,
+        assumed_output: None,
     };
     run(&job, &options, control, &Silence)
 }

@@ -8,6 +8,7 @@ mod example;
 mod keyed;
 #[cfg(feature = "kafka")]
 mod operations;
+mod outputs;
 #[cfg(feature = "kafka")]
 mod partitions;
 #[cfg(feature = "kafka")]
@@ -32,6 +33,13 @@ fn without_the_feature_a_topic_is_refused_with_the_command_that_builds_it() {
     let refused = env.run(&["run", "job.yaml"]).expect(2);
     assert!(refused.stderr.contains("job.yaml:2:16: this ckpt was built without the feature `kafka`"), "{refused}");
     assert!(refused.stderr.contains("cargo build --release --features kafka"), "{refused}");
+    env.write("data.jsonl", "{}\n");
+    env.write(
+        "job.yaml",
+        "job: j\ninput: data.jsonl\nprocess: {aggregate: {n: count}}\noutput: {kafka: {topic: t, brokers: 'a:1'}}\n",
+    );
+    let refused = env.run(&["run", "job.yaml"]).expect(2);
+    assert!(refused.stderr.contains("job.yaml:4:17: this ckpt was built without the feature `kafka`"), "{refused}");
 }
 
 #[test]

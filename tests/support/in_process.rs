@@ -54,6 +54,7 @@ fn run_with(
         storages: StorageOpener::new(move |_| Arc::new(store.clone()) as Arc<dyn Storage>),
         environment: Vec::new(),
         share: None,
+        assumed_output: None,
     };
     run(&job, &options, &Control::default(), &Silence)
 }

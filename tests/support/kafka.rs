@@ -16,7 +16,8 @@ use std::{env, fs, process, thread};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
@@ -43,6 +44,32 @@ pub struct Sent<'a> {
     pub value: Option<&'a str>,
     pub time: Option<i64>,
     pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// A message of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub partition: i32,
+    pub key: Option<String>,
+    pub value: Option<String>,
+    /// The value of the only header `checkpoint`.
+    pub checkpoint: Option<String>,
+}
+
+impl Received {
+    fn new(message: &BorrowedMessage<'_>) -> Received {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        let header = message.headers().map(|headers| {
+            assert_eq!((headers.count(), headers.get(0).key), (1, "checkpoint"));
+            text(headers.get(0).value.expect("a value"))
+        });
+        Received {
+            partition: message.partition(),
+            key: message.key().map(text),
+            value: message.payload().map(text),
+            checkpoint: header,
+        }
+    }
 }
 
 impl Broker {
@@ -194,6 +221,15 @@ impl Broker {
         wait(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 
+    /// Deletes all messages of a topic, as a retention does.
+    pub fn delete_messages(&self, name: &str, partitions: i32) {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(name, partition, Offset::End).expect("an offset");
+        }
+        wait(self.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
+    }
+
     /// Sends messages, and waits until the broker has them.
     pub fn send<'a>(&self, topic: &str, messages: impl IntoIterator<Item = Sent<'a>>) {
         self.send_with(topic, &[], messages);
@@ -218,6 +254,37 @@ impl Broker {
             }
         }
         producer.flush(PATIENCE).expect("sent");
+    }
+
+    /// Returns the messages of a topic, those of each partition in their order; with `isolation.level`, `read_committed` or
+    /// `read_uncommitted`.
+    pub fn read(&self, topic: &str, isolation: &str) -> Vec<Received> {
+        let mut config = self.client();
+        config.set("group.id", "tests").set("isolation.level", isolation).set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("answered");
+        let partitions = metadata.topics()[0].partitions().len();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition as i32, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&list).expect("assigned");
+        let (mut messages, mut ended) = (Vec::new(), 0);
+        while ended < partitions {
+            match consumer.poll(PATIENCE).expect("answered") {
+                Ok(message) => messages.push(Received::new(&message)),
+                Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        messages.sort_by_key(|message| message.partition);
+        messages
+    }
+
+    /// Deletes a group with its offsets, as the brokers do by themselves after a week.
+    pub fn delete_group(&self, group: &str) {
+        let deleted = wait(self.admin().delete_groups(&[group], &AdminOptions::new())).expect("answered");
+        assert!(deleted[0].is_ok(), "{deleted:?}");
     }
 
     /// Sends messages in one transaction, which is committed or aborted.

@@ -243,6 +243,7 @@ impl StoreBuilder {
             outputs: Vec::new(),
             dead_letter: None,
             late_records: None,
+            messages: None,
             tables: Tables { index: object, positions: object, job: object },
         };
         Draft { manifest, index, positions, job: job.into_bytes() }

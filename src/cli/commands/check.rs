@@ -89,6 +89,13 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
         }
     };
     ui.out(format!("  store    {store}"))?;
+    if let Some(unsent) = &report.unsent {
+        let numbers: Vec<String> = unsent.missing.iter().map(|missing| missing.0.to_string()).collect();
+        ui.out(match &numbers[..] {
+            [] => format!("  output   topic {}", unsent.topic),
+            _ => format!("  output   topic {}, to which checkpoint {} is to be sent", unsent.topic, numbers.join(", ")),
+        })?;
+    }
     for problem in &report.problems {
         ui.out(format!("  problem  {problem}"))?;
     }
@@ -181,8 +188,18 @@ struct CheckView<'a> {
     first_records: u64,
     absent_fields: Vec<AbsentView<'a>>,
     inputs: Vec<InputView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<OutputView<'a>>,
     files_to_read: u64,
     bytes_to_read: u64,
+}
+
+/// The topic of the output.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OutputView<'a> {
+    topic: &'a str,
+    /// The checkpoints whose messages a run would send at its start.
+    unsent: Vec<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -252,6 +269,10 @@ impl<'a> CheckView<'a> {
             first_records: report.first_records.records,
             absent_fields: report.first_records.absent.iter().map(AbsentView::new).collect(),
             inputs: inputs.collect(),
+            output: report.unsent.as_ref().map(|unsent| OutputView {
+                topic: &unsent.topic,
+                unsent: unsent.missing.iter().map(|missing| missing.0).collect(),
+            }),
             files_to_read,
             bytes_to_read,
         }

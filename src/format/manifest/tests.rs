@@ -35,6 +35,7 @@ fn sample() -> Manifest {
         outputs: vec![Output { path: "out/a.jsonl".to_owned(), sha256: Digest::of(b"out"), bytes: 3, rows: 1 }],
         dead_letter: Some(DeadLetter { path: "bad.jsonl".to_owned(), bytes: 9 }),
         late_records: None,
+        messages: None,
         tables: Tables {
             index: object("index", ObjectKind::Parquet),
             positions: object("positions", ObjectKind::Parquet),

@@ -16,7 +16,7 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Returns how the topic is reached. Paths are relative to `base`.
-pub(super) fn settings(topic: &TopicSpec, base: &Path) -> Result<Settings, InputError> {
+pub fn settings(topic: &TopicSpec, base: &Path) -> Result<Settings, InputError> {
     let mut properties = topic.settings.clone();
     if let Some(file) = &topic.settings_file {
         let unfit = |reason: String| InputError::SettingsFile { path: file.display().to_string(), reason };

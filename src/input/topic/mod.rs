@@ -8,7 +8,7 @@ mod listing;
 mod proof;
 mod reader;
 
-pub use connection::join;
+pub use connection::{join, settings};
 pub use lane::PartitionLag;
 pub use listing::offsets;
 pub(super) use listing::partitions;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::job::model::topic::TopicSpec;
 use crate::values::value::Column;
 
 /// `output:`
@@ -10,9 +11,11 @@ pub struct OutputSpec {
     /// `files:` a directory for the file `JOB.jsonl`, `JOB.csv` or `JOB.parquet`; with [`Emit::Changes`] and
     /// [`Emit::Rows`], for one file per checkpoint.
     pub files: PathBuf,
+    /// `kafka:` a topic, which is written instead of files. Its `start` and `columns` mean nothing.
+    pub topic: Option<TopicSpec>,
     /// `format: json | csv | parquet`, default json.
     pub format: OutputFormat,
-    /// `emit: final | changes | rows`; default `rows` with `exec`, otherwise `final`.
+    /// `emit: final | changes | rows`; default `rows` with `exec`, `changes` with `kafka`, otherwise `final`.
     pub emit: Emit,
     /// `columns:` the columns of the rows that a program emits; empty if they are any JSON objects.
     pub columns: Vec<Column>,

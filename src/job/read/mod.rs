@@ -68,7 +68,9 @@ fn read(root: &Node, base: &Path) -> Result<(JobSpec, Vec<TypedField>)> {
     let tasks_of_key = is_keyed.then_some(tasks.filter(|_| !is_partitioned).unwrap_or(MAX_TASKS as u32));
     let checkpoint = mistakes.get(checkpoint::read(top.get("checkpoint"), &job, tasks_of_key));
     let is_program = process_node.is_some_and(|node| node_of(node, "exec", None).is_some());
-    let output = mistakes.take(top.get("output").map(|node| output::read(node, is_program)).transpose());
+    let input_topic = input.as_ref().and_then(|(input, _)| input.topic.as_ref());
+    let output = top.get("output").map(|node| output::read(node, is_program, input_topic));
+    let output = mistakes.take(output.transpose());
     mistakes.none()?;
     let everything = (input, tasks, process_node.zip(process), timing, checkpoint);
     let (Some((input, types)), Some(tasks), Some((process_node, process)), Some(timing), Some(checkpoint)) = everything

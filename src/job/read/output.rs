@@ -1,28 +1,43 @@
 //! `output:`
 
+use std::path::PathBuf;
+
 use crate::input::record::Filter;
-use crate::job::model::{Emit, JobSpec, OutputFormat, OutputSpec};
+use crate::job::model::{Emit, JobSpec, OutputFormat, OutputSpec, TopicSpec};
 use crate::job::read::columns;
 use crate::job::read::field::{expression, within_expression};
 use crate::job::read::scalar::{choose, path_or_url};
 use crate::job::read::section::{Mistakes, Result, Section, mark_of, node_of, unfit};
+use crate::job::read::topic;
 use crate::values::yaml::Node;
 
-/// Reads the output of a job, whose rows a program emits if `is_program`.
-pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
-    let default = if is_program { Emit::Rows } else { Emit::Final };
+/// Reads the output of a job, whose rows a program emits if `is_program`, and whose input may be a topic.
+pub(super) fn read(node: &Node, is_program: bool, input: Option<&TopicSpec>) -> Result<OutputSpec> {
     if node.scalar().is_some() {
         return Ok(OutputSpec {
             files: path_or_url(node)?,
+            topic: None,
             format: OutputFormat::Json,
-            emit: default,
+            emit: if is_program { Emit::Rows } else { Emit::Final },
             columns: Vec::new(),
             having: None,
         });
     }
-    let section = Section::new("output", node, "a directory, or a map with `files`")?;
+    let section = Section::new("output", node, "a directory, or a map with `files` or `kafka`")?;
     let mut mistakes = Mistakes::default();
-    let files = mistakes.take(section.require("files", "the directory to write to").and_then(path_or_url));
+    let topic = section.get("kafka").map(|node| topic::read_output(node, input));
+    let topic = mistakes.take(topic.transpose());
+    let files = match (section.get("kafka"), section.get("files")) {
+        (None, _) => section.require("files", "the directory to write to").and_then(path_or_url),
+        (Some(_), None) => Ok(PathBuf::new()),
+        (Some(_), Some(files)) => Err(files.unfit("`files` cannot be used with `kafka`: a job has one output")),
+    };
+    let files = mistakes.take(files);
+    let default = match section.get("kafka") {
+        _ if is_program => Emit::Rows,
+        Some(_) => Emit::Changes,
+        None => Emit::Final,
+    };
     let names = [OutputFormat::Json, OutputFormat::Csv, OutputFormat::Parquet].map(|one| (one.name(), one));
     let formats = [&names[..1], &[("jsonl", OutputFormat::Json)], &names[1..]].concat();
     let format = section.get("format").map_or(Ok(OutputFormat::Json), |node| choose(node, "format", &formats));
@@ -49,13 +64,33 @@ pub(super) fn read(node: &Node, is_program: bool) -> Result<OutputSpec> {
             );
         }
     }
-    Ok(OutputSpec { files, format, emit, columns, having })
+    if topic.is_some() {
+        check_topic(&section, format, emit)?;
+    }
+    Ok(OutputSpec { files, topic, format, emit, columns, having })
+}
+
+/// Rejects what a topic cannot have.
+fn check_topic(section: &Section<'_>, format: OutputFormat, emit: Emit) -> Result<()> {
+    if let (Some(node), true) = (section.get("format"), format != OutputFormat::Json) {
+        return Err(node.unfit(format!("`format: {}` cannot be used with `kafka`: messages are JSON", format.name())));
+    }
+    match section.get("emit").filter(|_| emit == Emit::Final) {
+        Some(node) => Err(node.unfit("`emit: final` cannot be used with `kafka`: use `emit: changes`")),
+        None => Ok(()),
+    }
 }
 
 /// Rejects an output that is never written, and one that would have two columns of the same name.
 pub(super) fn check(job: &JobSpec, node: Option<&Node>) -> Result<()> {
     let (Some(output), Some(node)) = (&job.output, node) else { return Ok(()) };
     check_having(job, output, node)?;
+    if let (Some(input), Some(topic)) = (&job.input.topic, &output.topic)
+        && (&input.topic, &input.brokers) == (&topic.topic, &topic.brokers)
+    {
+        let mark = mark_of(node, "kafka", None).unwrap_or(node.mark);
+        return Err(unfit(mark, format!("topic `{}` cannot be both the input and the output of a job", topic.topic)));
+    }
     let emit = output.emit;
     let mark = mark_of(node, "emit", None).unwrap_or(node.mark);
     if emit == Emit::Final {
@@ -68,8 +103,7 @@ pub(super) fn check(job: &JobSpec, node: Option<&Node>) -> Result<()> {
     }
     if !job.checkpoint.enabled {
         let name = emit.name();
-        let reason =
-            format!("`emit: {name}` publishes a file with each checkpoint, but `checkpoint: enabled` is false");
+        let reason = format!("`emit: {name}` publishes rows with each checkpoint, but `checkpoint: enabled` is false");
         return Err(unfit(mark, reason));
     }
     let is_op = |name: &str| emit == Emit::Changes && name.eq_ignore_ascii_case("op");

@@ -1,4 +1,4 @@
-//! `input: kafka:`
+//! `input: kafka:` and `output: kafka:`
 
 use std::time::Duration;
 
@@ -31,6 +31,30 @@ pub(super) fn read(node: &Node) -> Result<(TopicSpec, bool)> {
     mistakes.none()?;
     let spec = TopicSpec { brokers, topic, start, columns, settings, settings_file, timeout };
     Ok((spec, until.is_none()))
+}
+
+/// Reads the topic of an output. What it does not say about the brokers, `input` says, unless it names brokers of its own.
+pub(super) fn read_output(node: &Node, input: Option<&TopicSpec>) -> Result<TopicSpec> {
+    let section = Section::new("output.kafka", node, "a map with `topic`")?;
+    let mut mistakes = Mistakes::default();
+    let topic = mistakes.take(section.require("topic", "the name of the topic").and_then(topic));
+    let input = input.filter(|_| section.get("brokers").is_none());
+    let own_brokers = || section.require("brokers", "such as `localhost:9092`").and_then(brokers);
+    let brokers = mistakes.take(input.map_or_else(own_brokers, |input| Ok(input.brokers.clone())));
+    let settings = match (section.get("settings"), input) {
+        (Some(node), _) => mistakes.take(settings_of_output(node)),
+        (None, Some(input)) => input.settings.clone(),
+        (None, None) => Vec::new(),
+    };
+    let settings_file = match (section.get("settings_file"), input) {
+        (Some(node), _) => mistakes.take(path(node).map(Some)),
+        (None, input) => input.and_then(|input| input.settings_file.clone()),
+    };
+    let default = input.map_or(DEFAULT_TIMEOUT, |input| input.timeout);
+    let timeout = mistakes.take(section.get("timeout").map_or(Ok(default), longer_than_zero));
+    mistakes.none()?;
+    let (start, columns) = (TopicStart::Earliest, Vec::new());
+    Ok(TopicSpec { brokers, topic, start, columns, settings, settings_file, timeout })
 }
 
 /// Rejects keys of files that say nothing about a topic, and columns that do not fit the format.
@@ -84,6 +108,15 @@ fn columns(node: &Node) -> Result<Vec<String>> {
         columns.push(name.to_owned());
     }
     if columns.is_empty() { Err(node.wrong(expected)) } else { Ok(columns) }
+}
+
+fn settings_of_output(node: &Node) -> Result<Vec<(String, String)>> {
+    for entry in node.map("a map of properties")? {
+        if kafka::WRITER_PROPERTIES.contains(&entry.key.as_str()) {
+            return Err(entry.value.unfit(format!("`{}` cannot be set: ckpt sets it itself", entry.key)));
+        }
+    }
+    settings(node)
 }
 
 fn settings(node: &Node) -> Result<Vec<(String, String)>> {

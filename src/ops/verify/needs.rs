@@ -119,10 +119,9 @@ impl Body {
             body.add_all(FindingCode::ManifestWrong, manifest, manifest_problems(manifest));
             index = body.read_tables(store, root.sequence, manifest);
             body.check_job(store, manifest, jobs);
-            let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
             let objects = match &index {
                 Some(index) => manifest.objects(index),
-                None => tables.to_vec(),
+                None => manifest.own_objects().collect(),
             };
             body.objects = objects.into_iter().map(|object| (object.object, Some(object.bytes))).collect();
         }

@@ -48,6 +48,9 @@ impl ObjectTable {
             add(manifest.tables.index.object, &|| Lost::State);
             add(manifest.tables.positions.object, &|| Lost::Positions);
             add(manifest.tables.job.object, &|| Lost::Definition);
+            if let Some(messages) = &manifest.messages {
+                add(messages.object, &|| Lost::Messages { topic: messages.topic.clone(), rows: messages.rows });
+            }
         }
         for row in index {
             add(row.object, &|| Lost::Rows {

@@ -30,6 +30,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         is_unreadable: false,
         differences: Vec::new(),
         inputs: Vec::new(),
+        unsent: None,
         input_notes: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),

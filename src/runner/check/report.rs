@@ -6,6 +6,7 @@ use crate::input::record::FilterError;
 use crate::input::{InputError, InputNote};
 use crate::job::Difference;
 use crate::runner::check_names::FirstRecords;
+use crate::runner::output::topic::Unsent;
 use crate::store::StoreNote;
 use crate::values::error_chain::in_one_line;
 
@@ -22,6 +23,8 @@ pub struct Report {
     /// How the job file differs from the job that wrote the latest checkpoint.
     pub differences: Vec<Difference>,
     pub inputs: Vec<InputReport>,
+    /// What the topic of the output lacks, if it is a topic.
+    pub unsent: Option<Unsent>,
     /// What a run would report about the input.
     pub input_notes: Vec<InputNote>,
     /// The reasons why a run could not start.

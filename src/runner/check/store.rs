@@ -8,6 +8,7 @@ use crate::job::{Difference, Effect, JobSpec};
 use crate::runner::check::report::Report;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::topic::look;
 use crate::runner::pipeline::field_types::with_types;
 use crate::runner::pipeline::prepare::{Places, missing_store};
 use crate::runner::resumable::fits;
@@ -36,6 +37,7 @@ pub(super) fn check_store(
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
             report.problems.extend(missing_store(job, &place, published).map(|missing| missing.to_string()));
+            check_topic(job, None, report);
             return Ok(Some(Vec::new()));
         }
         // One of the problems says so.
@@ -52,6 +54,9 @@ pub(super) fn check_store(
         report.problems.push(format!("the store is locked by {holder}"));
     }
     let start = check_latest(job, &store, published, report);
+    if start.is_some() {
+        check_topic(job, Some(&store), report);
+    }
     report.notes = store.take_notes();
     Ok(start)
 }
@@ -95,6 +100,18 @@ fn check_latest(
             report.problems.push(in_one_line(&error));
             None
         }
+    }
+}
+
+/// Checks whether the topic of the output exists, and what it has.
+fn check_topic(job: &JobSpec, store: Option<&Store>, report: &mut Report) {
+    let chain = store.map(|store| (store, report.latest.as_deref()));
+    match look(job, chain) {
+        Ok(unsent) => {
+            report.problems.extend(unsent.as_ref().and_then(|unsent| unsent.unclear.clone()));
+            report.unsent = unsent;
+        }
+        Err(error) => report.problems.push(in_one_line(&error)),
     }
 }
 

@@ -100,7 +100,7 @@ impl Checkpointer {
         let first = frozen.recv().ok()?;
         let mut times = AttemptTimes::start();
         let mut failure = None;
-        match self.recover() {
+        match self.recover(events) {
             Ok(Some(done)) => report(CheckpointOutcome::Found(Box::new(done))),
             Ok(None) => {}
             Err(error) => failure = Some(error),
@@ -118,7 +118,7 @@ impl Checkpointer {
             Some(error) => CheckpointOutcome::Failed(Box::new(error)),
             None if !has_pending && !self.is_new(&cut) => CheckpointOutcome::Elided,
             None => match self.commit(&cut, &mut times) {
-                Ok(done) => match self.publish() {
+                Ok(done) => match self.publish(events) {
                     Ok(()) => CheckpointOutcome::Committed(Box::new(done)),
                     Err(error) => {
                         // The checkpoint exists. The next attempt starts with publishing its file.
@@ -163,13 +163,13 @@ impl Checkpointer {
 
     /// Makes the store ready for another attempt after one that failed. Returns the checkpoint of the failed commit if
     /// it exists after all.
-    fn recover(&mut self) -> Result<Option<Done>, RunError> {
+    fn recover(&mut self, events: &Sender<ThreadEvent>) -> Result<Option<Done>, RunError> {
         if !self.failed {
             return Ok(None);
         }
         self.store.catch_up();
         let found = self.resolve()?;
-        self.publish()?;
+        self.publish(events)?;
         // A replica that was lost has not got what the failed attempt has put since.
         self.definition = None;
         let carried: Vec<ObjectRef> = self
@@ -227,11 +227,14 @@ impl Checkpointer {
         Done { committed, total_micros }
     }
 
-    /// Publishes the files of the latest checkpoint that are not in place. Nothing else is committed before.
-    fn publish(&mut self) -> Result<(), RunError> {
+    /// Publishes the files of the latest checkpoint that are not in place, and its messages. Nothing else is committed before.
+    fn publish(&mut self, events: &Sender<ThreadEvent>) -> Result<(), RunError> {
         while let Some(staged) = self.unpublished.first() {
             staged.publish()?;
             self.unpublished.remove(0);
+        }
+        if let (Some((outlet, _)), Some(last)) = (&mut self.publisher.topic, &self.lineage.last) {
+            outlet.publish(&self.store, &last.manifest, &mut |note| drop(events.send(ThreadEvent::InputNote(note))))?;
         }
         Ok(())
     }

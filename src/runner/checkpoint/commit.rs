@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::format::index::IndexRow;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::manifest::{DeadLetter, Manifest, Output, Parent, Tables, Timings, Totals};
+use crate::format::manifest::{DeadLetter, Manifest, Output, Parent, StagedMessages, Tables, Timings, Totals};
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
 use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
@@ -97,9 +97,11 @@ impl Checkpointer {
                 None => self.cuts.older(cut.number, self.drafts.iter().map(|draft| draft.cut)),
             },
         };
+        let messages = self.put_messages(sequence)?;
         let (tables, bytes) = self.put_tables(&rows)?;
         let mut objects: HashMap<ObjectName, u64> = rows.index.iter().map(|row| (row.object, row.bytes)).collect();
         objects.extend([tables.index, tables.positions, tables.job].map(|table| (table.object, table.bytes)));
+        objects.extend(messages.iter().map(|messages| (messages.object, messages.bytes)));
         self.store.sync()?;
         times.written = Some(Instant::now());
         let mut manifest = self.manifest(cut, sequence, times, &rows, tables);
@@ -107,6 +109,7 @@ impl Checkpointer {
         manifest.totals.late = files.late;
         self.add_totals_of_others(&mut manifest, &rows.newest, cut);
         manifest.outputs = files.outputs;
+        manifest.messages = messages;
         manifest.dead_letter = files.dead_letter;
         manifest.late_records = files.late_records;
         let after = Lineage {
@@ -140,6 +143,17 @@ impl Checkpointer {
         let staged = self.publisher.stage(sequence, self.drafts.iter().map(|draft| &draft.changes))?;
         let outputs = cut.outputs.iter().chain(staged.iter().map(|staged| &staged.output)).cloned().collect();
         Ok(OutsideFiles { outputs, staged, dead_letter, late_records, late })
+    }
+
+    /// Stages the messages of the next checkpoint in the store, if there are any.
+    fn put_messages(&mut self, sequence: Sequence) -> Result<Option<StagedMessages>, RunError> {
+        let owner = self.owner();
+        let changes = self.drafts.iter().map(|draft| &draft.changes);
+        let staged = self.publisher.stage_messages(&owner, changes)?;
+        let (Some((table, rows)), Some((outlet, _))) = (staged, &self.publisher.topic) else { return Ok(None) };
+        let (topic, after) = (outlet.topic().to_owned(), outlet.sent_number());
+        let put = self.put(&table, ObjectKind::Parquet)?;
+        Ok(Some(StagedMessages { topic, checkpoint: sequence, after, rows, object: put.object, bytes: put.bytes }))
     }
 
     /// Writes the tables, and the job's definition unless it was written before. Also returns their bytes.
@@ -220,6 +234,7 @@ impl Checkpointer {
             outputs: Vec::new(),
             dead_letter: None,
             late_records: None,
+            messages: None,
             tables,
         }
     }

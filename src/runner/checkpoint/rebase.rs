@@ -71,7 +71,7 @@ impl Checkpointer {
         let rows = index::decode(self.store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
         let positions = positions::decode(self.store.object(tables.positions)?);
         let positions = positions.map_err(RunError::table(tables.positions.object))?;
-        let mut objects: HashSet<ObjectName> = [tables.index, tables.positions, tables.job].map(|it| it.object).into();
+        let mut objects: HashSet<ObjectName> = manifest.own_objects().map(|own| own.object).collect();
         objects.extend(rows.iter().map(|row| row.object));
         let chains = chains(manifest, rows)?;
         let positions = positions.into_iter().map(|row| (row.partition.clone(), row)).collect();

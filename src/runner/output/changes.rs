@@ -49,17 +49,37 @@ impl ShardChanges {
     }
 }
 
-/// Stages the file of checkpoint `sequence` with the changes of `shards`, sorted by key, and flushes it. Returns `None`
-/// if there are no changes. With `shown`, a row that readers have and for which `having` is no longer true is deleted.
-///
-/// Objects that programs have emitted follow the rows, in the order of the shards.
+/// Stages the file of checkpoint `sequence` with the changes of `shards`, as [`visit_changes`] passes them, and flushes it.
+/// Returns `None` if there are no changes.
 pub fn stage_changes(
     plan: &OutputPlan,
     shape: &RowShape,
     sequence: Sequence,
     shards: &[&ShardChanges],
-    mut shown: Option<&mut ShownRows>,
+    shown: Option<&mut ShownRows>,
 ) -> Result<Option<Staged>, OutputError> {
+    let mut file = LazyFile { plan, shape, sequence, file: None };
+    visit_changes(shape, shards, shown, &mut file)?;
+    file.file.map(StagedFile::finish).transpose()
+}
+
+/// Takes the rows and objects that a checkpoint publishes, in their order.
+pub(crate) trait RowSink {
+    /// Takes a row, one value per column.
+    fn row(&mut self, values: &[Value], is_deleted: bool) -> Result<(), OutputError>;
+
+    /// Takes objects that a program has emitted, one per line.
+    fn objects(&mut self, lines: &[u8]) -> Result<(), OutputError>;
+}
+
+/// Passes the changes of `shards` to `sink`, the rows sorted by key, then the objects. With `shown`, a row that readers have
+/// and for which `having` is no longer true is deleted.
+pub(crate) fn visit_changes(
+    shape: &RowShape,
+    shards: &[&ShardChanges],
+    mut shown: Option<&mut ShownRows>,
+    sink: &mut dyn RowSink,
+) -> Result<(), OutputError> {
     shown.iter_mut().for_each(|shown| shown.begin());
     let batches: Vec<&RowBatch> = shards.iter().flat_map(|shard| [&shard.rows, shard.emitted.rows()]).collect();
     let mut order: Vec<(u32, u32)> = Vec::new();
@@ -72,42 +92,37 @@ pub fn stage_changes(
     } else {
         order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
     }
-    let mut file = LazyFile { plan, shape, sequence, file: None };
     for place in &order {
         let change = batches[place.0 as usize].change(place.1 as usize);
         let row = row(place);
         let key = shape.row_key(row.task, row.key);
         let row = Row { key: &key, ..row };
-        if let Some(values) = output_of(shape, change, row, shown.as_deref_mut())? {
-            file.get()?.push(&values)?;
+        if let Some((values, is_deleted)) = output_of(shape, change, row, shown.as_deref_mut())? {
+            sink.row(&values, is_deleted)?;
         }
     }
-    for emitted in shards.iter().map(|shard| &shard.emitted) {
-        if !emitted.objects().is_empty() {
-            file.get()?.push_objects(emitted.objects())?;
-        }
-    }
-    file.file.map(StagedFile::finish).transpose()
+    let objects = shards.iter().map(|shard| shard.emitted.objects());
+    objects.filter(|objects| !objects.is_empty()).try_for_each(|objects| sink.objects(objects))
 }
 
-/// Returns the values of a changed row, if it is output.
+/// Returns the values of a changed row, and whether it is deleted, if it is output.
 fn output_of(
     shape: &RowShape,
     change: Change,
     row: Row<'_>,
     shown: Option<&mut ShownRows>,
-) -> Result<Option<Vec<Value>>, OutputError> {
+) -> Result<Option<(Vec<Value>, bool)>, OutputError> {
     let mut values = shape.values(change, row.key, row.value);
     let keeps = row.value.is_some() && shape.keeps(row.key, &values)?;
     let Some(shown) = shown else {
-        return Ok((keeps || row.value.is_none()).then_some(values));
+        return Ok((keeps || row.value.is_none()).then_some((values, row.value.is_none())));
     };
     Ok(match shown.stage(row.key, keeps) {
         Change::None => None,
-        Change::Delete => Some(shape.values(Change::Delete, row.key, None)),
+        Change::Delete => Some((shape.values(Change::Delete, row.key, None), true)),
         change => {
             values[0] = Value::Text(change.name().to_owned());
-            Some(values)
+            Some((values, false))
         }
     })
 }
@@ -128,6 +143,16 @@ impl<'a> LazyFile<'a> {
             None => StagedFile::create(self.plan, self.sequence, &self.shape.columns())?,
         };
         Ok(self.file.insert(file))
+    }
+}
+
+impl RowSink for LazyFile<'_> {
+    fn row(&mut self, values: &[Value], _: bool) -> Result<(), OutputError> {
+        self.get()?.push(values)
+    }
+
+    fn objects(&mut self, lines: &[u8]) -> Result<(), OutputError> {
+        self.get()?.push_objects(lines)
     }
 }
 

@@ -2,8 +2,13 @@
 
 use std::io;
 
+use crate::format::error::TableError;
+use crate::input::InputError;
+use crate::kafka::KafkaError;
 use crate::shape::HavingError;
 use crate::storage::StorageError;
+use crate::store::StoreError;
+use crate::values::id::Sequence;
 
 /// Why an output file or a dead-letter file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,4 +43,41 @@ pub enum OutputError {
     /// The job file names a place that cannot be opened.
     #[error("{reason}")]
     Place { reason: String },
+    /// A topic did not do what it was asked to.
+    #[error(transparent)]
+    Topic(#[from] KafkaError),
+    /// The file with settings of a topic cannot be used.
+    #[error(transparent)]
+    TopicSettings(Box<InputError>),
+    /// Messages that a checkpoint has staged cannot be read.
+    #[error(transparent)]
+    Staged(Box<StoreError>),
+    /// Messages that a checkpoint has staged are none, although their bytes are those that their name promises.
+    #[error("cannot read the staged messages of a checkpoint")]
+    StagedTable(#[from] TableError),
+    /// It is unknown what a topic has.
+    #[error("{}{reason}", unclear(.topic, .checkpoint.as_ref()))]
+    Unclear {
+        topic: String,
+        /// The checkpoint whose messages it has or lacks, if there are any.
+        checkpoint: Option<Sequence>,
+        reason: String,
+    },
+}
+
+impl OutputError {
+    /// Returns whether another try may succeed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            OutputError::Topic(error) => error.may_pass(),
+            OutputError::Staged(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn unclear(topic: &str, checkpoint: Option<&Sequence>) -> String {
+    checkpoint.map_or_else(String::new, |checkpoint| {
+        format!("cannot tell whether topic `{topic}` has the messages of checkpoint {}: ", checkpoint.0)
+    })
 }

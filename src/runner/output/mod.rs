@@ -12,3 +12,4 @@ pub mod publisher;
 pub mod shown;
 pub mod staged;
 mod superseded;
+pub mod topic;

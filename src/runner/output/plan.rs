@@ -60,9 +60,9 @@ impl PartialEq for OutputPlan {
 }
 
 impl OutputPlan {
-    /// Returns the plan for the output of `job`, if it has one.
+    /// Returns the plan for the output files of `job`, if it has any.
     pub fn new(job: &JobSpec) -> Result<Option<OutputPlan>, OutputError> {
-        let Some(output) = &job.output else { return Ok(None) };
+        let Some(output) = job.output.as_ref().filter(|output| output.topic.is_none()) else { return Ok(None) };
         Ok(Some(OutputPlan {
             files: place::tidy(&output.files)?,
             place: place::open(job, &output.files)?,

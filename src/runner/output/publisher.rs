@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::format::owner::Owner;
 use crate::input::StreamNames;
 use crate::job::Emit;
 use crate::runner::output::changes::{ShardChanges, stage_changes};
@@ -10,6 +11,7 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::output::shown::ShownRows;
+use crate::runner::output::topic::{MessageRows, Outlet};
 use crate::runner::rejected::LateRecord;
 use crate::shape::RowShape;
 use crate::values::id::Sequence;
@@ -19,6 +21,8 @@ use crate::values::id::Sequence;
 pub struct Publisher {
     /// Where files of changes go, if the job has any.
     pub changes: Option<(OutputPlan, RowShape)>,
+    /// Where messages go instead, and what they are made of.
+    pub topic: Option<(Outlet, MessageRows)>,
     /// Which rows their readers have, if `having` keeps others from them.
     pub shown: Option<ShownRows>,
     /// Where bad records go, if they are kept.
@@ -32,7 +36,9 @@ pub struct Publisher {
 impl Publisher {
     /// Returns whether the changed rows of shards are published, rather than only what they emit.
     pub fn wants_rows(&self) -> bool {
-        self.changes.as_ref().is_some_and(|(plan, shape)| plan.emit == Emit::Changes && shape.windows.is_none())
+        let files = self.changes.as_ref().map(|(plan, shape)| (plan.emit, shape));
+        let messages = self.topic.as_ref().map(|(_, rows)| (rows.emit, &rows.shape));
+        files.or(messages).is_some_and(|(emit, shape)| emit == Emit::Changes && shape.windows.is_none())
     }
 
     /// Stages the files of checkpoint `sequence` that have anything in them.
@@ -49,6 +55,17 @@ impl Publisher {
             staged.extend(lines.stage(sequence)?);
         }
         Ok(staged)
+    }
+
+    /// Stages the messages of a checkpoint, as a table of `owner`. Returns its bytes and the number of messages, or nothing if
+    /// there are none.
+    pub fn stage_messages<'a>(
+        &mut self,
+        owner: &Owner,
+        shards: impl Iterator<Item = &'a ShardChanges>,
+    ) -> Result<Option<(Vec<u8>, u64)>, OutputError> {
+        let Some((_, rows)) = &self.topic else { return Ok(None) };
+        rows.stage(owner, &shards.collect::<Vec<_>>(), self.shown.as_mut())
     }
 
     /// Notes that the checkpoint of the staged files is committed, or, if it `may_be` only, that this is not known yet.

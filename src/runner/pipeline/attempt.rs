@@ -17,6 +17,7 @@ use crate::runner::options::{Control, Options};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::topic::{AssumedOutput, Outlet, OutletNote};
 use crate::runner::pipeline::field_types::{resolve_types, with_types};
 use crate::runner::pipeline::operation::{LoggingObserver, run_name};
 use crate::runner::pipeline::paths::{check_paths, places};
@@ -85,6 +86,8 @@ fn attempt_on(
     let CheckedJob { filter, delete, native, partitions } = checked;
     report_notes(store, observer);
     let threads = options.threads.max(1);
+    // Before the latest checkpoint is read: nobody else can send what follows it.
+    let outlet = Outlet::open(job)?;
     let resumed = match store {
         None => None,
         Some(store) => resume(store, job, options, &outputs, observer)?,
@@ -128,6 +131,11 @@ fn attempt_on(
     let is_alone = !places(&job).iter().any(|place| is_url(place));
     history.reconcile(&plans, is_alone, observer)?;
     report_begin(store, last, observer);
+    let before = recovered.as_ref().map(|(_, definition)| JobSpec { base: job.base.clone(), ..definition.clone() });
+    let outlet = match store {
+        None => None,
+        Some(store) => settle(outlet, before.as_ref(), &job, (store, last, newest), options.assumed_output, observer)?,
+    };
     notes.into_iter().for_each(|note| observer.event(&RunEvent::Input(note)));
     report_notes(store, observer);
     let run = Run {
@@ -144,7 +152,7 @@ fn attempt_on(
         threads,
         share: options.share.as_deref(),
     };
-    let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, store, recovered)?;
+    let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, store, recovered, outlet)?;
     if let Some(store) = store {
         // A replica that was lost in the last checkpoint, or came back after it, gets a last chance.
         store.catch_up();
@@ -244,6 +252,39 @@ fn refuse_unfit(
     let mut differences = job::differences(old, &with_types(job, old));
     differences.retain(|difference| difference.effect() == Effect::Unfit && counts(difference));
     if differences.is_empty() { Ok(()) } else { Err(ResumeError::Unfit { sequence, differences }.into()) }
+}
+
+/// Sends what the topic of the output lacks. If the job had another topic `before`, that one comes first.
+fn settle(
+    outlet: Option<Outlet>,
+    before: Option<&JobSpec>,
+    job: &JobSpec,
+    (store, last, newest): (&Store, Option<&Manifest>, Option<Sequence>),
+    assumed: Option<AssumedOutput>,
+    observer: &dyn Observer,
+) -> Result<Option<Outlet>, RunError> {
+    let note = &mut |note| {
+        observer.event(&match note {
+            OutletNote::Brokers(note) => RunEvent::Input(note),
+            OutletNote::Abandoned { topic, sequence } => RunEvent::OutputAbandoned { topic, sequence },
+            OutletNote::Sent(messages) => RunEvent::sent(&messages),
+        });
+    };
+    let is_same = |before: &&JobSpec| outlet.as_ref().is_some_and(|outlet| outlet.is_of(before));
+    let mut outlet = match before.filter(|before| !is_same(before) && assumed != Some(AssumedOutput::Sent)) {
+        Some(before) if last.is_some_and(|last| last.messages.is_some()) => {
+            drop(outlet);
+            if let Some(mut old) = Outlet::open(before)? {
+                old.settle(store, last, newest, assumed, note)?;
+            }
+            Outlet::open(job)?
+        }
+        _ => outlet,
+    };
+    if let Some(outlet) = &mut outlet {
+        outlet.settle(store, last, newest, assumed, note)?;
+    }
+    Ok(outlet)
 }
 
 /// Returns where the job's output goes and, if that has changed, where the output of the checkpoint went.

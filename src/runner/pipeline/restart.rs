@@ -194,6 +194,7 @@ mod tests {
             random: [1; 16],
             environment: Vec::new(),
             share: None,
+            assumed_output: None,
             processors: Processors::default(),
             storages: StorageOpener::default(),
         };

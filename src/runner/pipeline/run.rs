@@ -170,7 +170,7 @@ impl Run<'_> {
 
     /// Returns the shape of the output rows.
     pub(crate) fn shape(&self, plan: &Plan) -> RowShape {
-        let emit = self.outputs.rows.as_ref().map(|output| output.emit);
+        let emit = self.job.output.as_ref().map(|output| output.emit);
         let has_change = emit == Some(Emit::Changes) && self.job.window.is_none();
         let output = Arc::new(ProcessorRows(Arc::clone(&plan.processor)));
         RowShape::new(self.job, output, plan.codec.clone(), has_change)

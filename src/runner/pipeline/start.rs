@@ -17,6 +17,7 @@ use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
+use crate::runner::output::topic::Outlet;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::open_reader::open_reader;
 use crate::runner::pipeline::operation::run_name;
@@ -38,6 +39,7 @@ pub(crate) fn start(
     steps: RecordSteps,
     store: Option<&Store>,
     recovered: Option<(Recovered, JobSpec)>,
+    outlet: Option<Outlet>,
 ) -> Result<Summary, RunError> {
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
     let before = recovered.as_ref().map(|(_, definition)| definition.clone());
@@ -54,7 +56,11 @@ pub(crate) fn start(
         exec.set_names(Arc::clone(&names));
     }
     let facts = job_facts(run, &plan);
-    threads::run(run, Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown }, store)
+    threads::run(
+        run,
+        Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown, outlet },
+        store,
+    )
 }
 
 /// Adapts the recovered state to the plan. Without any, the state is empty.

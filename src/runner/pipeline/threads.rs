@@ -22,6 +22,7 @@ use crate::runner::observer::{RunEvent, Stage, Summary};
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
 use crate::runner::output::shown::ShownRows;
+use crate::runner::output::topic::{MessageRows, Outlet};
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
@@ -51,6 +52,7 @@ pub(crate) struct Prepared {
     pub(crate) dead: Option<LineOutput>,
     pub(crate) late: Option<LineOutput>,
     pub(crate) shown: Option<ShownRows>,
+    pub(crate) outlet: Option<Outlet>,
 }
 
 /// The thread of a worker, which returns the worker's shards.
@@ -58,7 +60,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown, outlet } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -101,7 +103,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             // The buffers are not needed for the last checkpoint and the output.
             drop(buffers);
             if let Some(store) = store {
-                let publisher = Publisher { shown, ..publisher(run, &plan, dead, late, names) };
+                let topic = outlet.map(|outlet| (outlet, MessageRows::new(run.job, run.shape(&plan))));
+                let publisher = Publisher { shown, topic, ..publisher(run, &plan, dead, late, names) };
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
                 store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
                 store_threads.spawn_others(scope, run, store, &mut director)?;
@@ -174,7 +177,8 @@ fn publisher(
     names: Arc<StreamNames>,
 ) -> Publisher {
     let changes = run.outputs.rows.clone().filter(|output| output.emit.is_by_checkpoint());
-    Publisher { changes: changes.map(|output| (output, run.shape(plan))), shown: None, dead, late, names }
+    let changes = changes.map(|output| (output, run.shape(plan)));
+    Publisher { changes, topic: None, shown: None, dead, late, names }
 }
 
 /// The threads that work on the store.

@@ -124,7 +124,7 @@ fn recover_in_order(
     let rows = index::decode(store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
     let position_rows =
         positions::decode(store.object(tables.positions)?).map_err(RunError::table(tables.positions.object))?;
-    let mut objects: HashSet<_> = [tables.index, tables.positions, tables.job].map(|table| table.object).into();
+    let mut objects: HashSet<_> = manifest.own_objects().map(|own| own.object).collect();
     objects.extend(rows.iter().map(|row| row.object));
     let chains = chains(manifest, rows)?;
     // Object storage is waited for most of the time.

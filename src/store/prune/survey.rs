@@ -217,17 +217,16 @@ fn needs_of_sums(manifest: &Manifest, sums: &[u8], objects: &Objects) -> Option<
     let (names, _) = layout::parse_sums(sums)?;
     let find = |name: &ObjectName| objects.numbers.get(name).copied().filter(|&number| objects.exists[number as usize]);
     let numbers: Vec<u32> = names.iter().map(find).collect::<Option<_>>()?;
-    let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
-    let has_tables = tables.iter().all(|table| names.binary_search(&table.object).is_ok());
+    let has_tables = manifest.own_objects().all(|own| names.binary_search(&own.object).is_ok());
     let adds_up = objects.sum(numbers.iter().copied()) == manifest.totals.bytes;
     (has_tables && adds_up).then_some(numbers)
 }
 
 fn needs_of_index(store: &Store, manifest: &Manifest) -> Result<Vec<ObjectRef>, StoreError> {
-    let tables = [manifest.tables.index, manifest.tables.positions, manifest.tables.job];
-    let rows = index::decode(store.object(tables[0])?)
-        .map_err(|source| StoreError::Index { object: tables[0].object, source })?;
+    let table = manifest.tables.index;
+    let rows =
+        index::decode(store.object(table)?).map_err(|source| StoreError::Index { object: table.object, source })?;
     let mut seen = HashSet::new();
-    let all = tables.into_iter().chain(rows.iter().map(index::IndexRow::object_ref));
+    let all = manifest.own_objects().chain(rows.iter().map(index::IndexRow::object_ref));
     Ok(all.filter(|object| seen.insert(object.object)).collect())
 }

@@ -87,7 +87,7 @@ fn an_output_that_does_not_fit_a_program_is_refused() {
         (
             "out/",
             "checkpoint: {enabled: false}\n",
-            "`emit: rows` publishes a file with each checkpoint, but `checkpoint: enabled` is false",
+            "`emit: rows` publishes rows with each checkpoint, but `checkpoint: enabled` is false",
         ),
     ] {
         env.write("job.yaml", format!("job: j\ninput: data.jsonl\nprocess: {{exec: [cat]}}\noutput: {output}\n{more}"));

@@ -156,6 +156,11 @@ fn file_lines(manifest: &Manifest) -> Vec<Line> {
     };
     let records = |name, file: &DeadLetter| (name, format!("{}, {}", file.path, Bytes(file.bytes)));
     let outputs = manifest.outputs.iter().map(output);
+    let messages = manifest
+        .messages
+        .iter()
+        .map(|messages| ("output", format!("topic {}, {}", messages.topic, counted(messages.rows, "message"))));
+    let outputs = outputs.chain(messages);
     let dead = manifest.dead_letter.iter().map(|file| records("dead", file));
     outputs.chain(dead).chain(manifest.late_records.iter().map(|file| records("late records", file))).collect()
 }
@@ -229,8 +234,18 @@ struct ContentsView {
 #[derive(Debug, Serialize, JsonSchema)]
 struct FilesView {
     outputs: Vec<Output>,
+    messages: Option<MessagesView>,
     dead_letter: Option<DeadLetter>,
     late_records: Option<DeadLetter>,
+}
+
+/// What the topic of the output gets after the commit.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MessagesView {
+    topic: String,
+    /// The checkpoint that staged them: this one, or the one that it was restored from.
+    checkpoint: u64,
+    rows: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -270,6 +285,11 @@ impl FilesView {
         };
         FilesView {
             outputs: published(job_directory, &manifest.outputs),
+            messages: manifest.messages.as_ref().map(|messages| MessagesView {
+                topic: messages.topic.clone(),
+                checkpoint: messages.checkpoint.0,
+                rows: messages.rows,
+            }),
             dead_letter: rejected(&manifest.dead_letter),
             late_records: rejected(&manifest.late_records),
         }

@@ -52,7 +52,7 @@ struct ObjectView {
     object: String,
     path: String,
     bytes: u64,
-    #[schemars(extend("enum" = ["index", "positions", "job", "base", "delta"]))]
+    #[schemars(extend("enum" = ["index", "positions", "job", "messages", "base", "delta"]))]
     role: &'static str,
     shard: Option<u32>,
     level: Option<u32>,
@@ -63,20 +63,21 @@ struct ObjectView {
 
 impl ObjectView {
     fn new(store: &str, object: &ObjectUse) -> ObjectView {
-        let (role, segment) = match object.role {
-            Role::Index => ("index", None),
-            Role::Positions => ("positions", None),
-            Role::Job => ("job", None),
-            Role::Segment { shard, level, kind, rows } => (kind.name(), Some((shard, level, rows))),
+        let (role, place, rows) = match object.role {
+            Role::Index => ("index", None, None),
+            Role::Positions => ("positions", None, None),
+            Role::Job => ("job", None, None),
+            Role::Messages { rows } => ("messages", None, Some(rows)),
+            Role::Segment { shard, level, kind, rows } => (kind.name(), Some((shard, level)), Some(rows)),
         };
         ObjectView {
             object: object.object.object.to_string(),
             path: path_in(store, object.object.object.path().as_str()),
             bytes: object.object.bytes,
             role,
-            shard: segment.map(|(shard, _, _)| shard),
-            level: segment.map(|(_, level, _)| level),
-            rows: segment.map(|(_, _, rows)| rows),
+            shard: place.map(|(shard, _)| shard),
+            level: place.map(|(_, level)| level),
+            rows,
             shared: object.shared,
         }
     }

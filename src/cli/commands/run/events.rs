@@ -116,6 +116,14 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             let fields = json!({ "reason": reason, "wait_seconds": wait.as_secs_f64(), "restart": restart, "of": of });
             EventText::warning("restarting", message, fields)
         }
+        RunEvent::OutputAbandoned { topic, sequence } => {
+            let message = format!(
+                "topic `{topic}` keeps the messages of checkpoint {}, which is no longer part of the state; what the job \
+                 sends now follows them",
+                sequence.0
+            );
+            EventText::warning("output_abandoned", message, json!({ "topic": topic, "checkpoint": sequence.0 }))
+        }
         RunEvent::Published { path, rows, bytes } => {
             let message = format!("published `{path}` with {}", counted(*rows, "row"));
             let fields = json!({ "path": path, "rows": rows, "bytes": bytes });

@@ -44,6 +44,9 @@ pub(super) fn explain_damage(error: &RunError, job: &JobSpec, ui: &Ui) -> CliErr
 const RESUMES: &str =
     "nothing uncommitted was published; the next run resumes from the latest checkpoint, if there is one";
 
+/// What becomes of messages that were not sent.
+const LATER: &str = "the next run sends what the topic lacks, and resumes from the latest checkpoint";
+
 /// How to start over.
 const START_OVER: &str = "start over in a new store (`checkpoint: store:`)";
 
@@ -196,6 +199,29 @@ pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError 
             .hint(format!("move `{path}` away, or change `output: files:` or `job:` in {job}")),
         RunError::Output(OutputError::Having(_)) => CliError::of(Exit::Failed, &error)
             .hint("write `having` so that it can be computed for every row; the run continues from its checkpoints"),
+        RunError::Output(OutputError::Topic(KafkaError::Unavailable)) => {
+            in_job_file("output.kafka", None, error.to_string())
+        }
+        RunError::Output(OutputError::Topic(KafkaError::UnknownTopic { ref topic })) => {
+            in_job_file("output.kafka.topic", Some(topic), error.to_string())
+        }
+        RunError::Output(OutputError::Topic(KafkaError::Away { .. } | KafkaError::Unsent { .. })) => {
+            CliError::of(Exit::Failed, &error).hint(LATER)
+        }
+        RunError::Output(OutputError::Topic(KafkaError::Fenced { .. })) => CliError::of(Exit::Failed, &error)
+            .hint("the other run continues; jobs that write to the same brokers need different names")
+            .hint(LATER),
+        RunError::Output(OutputError::Unclear { checkpoint: None, ref topic, .. }) => CliError::of(
+            Exit::Failed,
+            &error,
+        )
+        .hint(format!(
+            "write to another topic (`output: kafka: topic` in {job}), or let the messages follow what `{topic}` has: \
+                 `ckpt run --assume-output sent`"
+        )),
+        RunError::Output(OutputError::Unclear { ref topic, .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("if `{topic}` has them, run `ckpt run --assume-output sent`"))
+            .hint("if it lacks them, run `ckpt run --assume-output missing`, which sends them, perhaps again"),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),

@@ -19,6 +19,7 @@ use crate::job::JobSpec;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Options;
+use crate::runner::output::topic::AssumedOutput;
 use crate::runner::pipeline::group::{WorkerName, run_worker};
 use crate::runner::pipeline::restart::run as run_job;
 use crate::runner::process::processor::Processors;
@@ -88,6 +89,11 @@ pub struct Args {
     #[arg(long, requires = "worker")]
     pub leave: bool,
 
+    /// If it is unknown whether the topic of the output has the messages of the latest checkpoint, assume that it has
+    /// them, or send them, perhaps again
+    #[arg(long, value_name = "STATE", conflicts_with = "worker")]
+    pub assume_output: Option<AssumeOutput>,
+
     /// The number of threads that parse and apply records [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -115,6 +121,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line
     Json,
+}
+
+/// What a topic has of the messages of the latest checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AssumeOutput {
+    /// The topic has them
+    Sent,
+    /// The topic lacks them
+    Missing,
 }
 
 /// What it prints with `--json`.
@@ -204,6 +219,10 @@ fn options(
         processors: processors.clone(),
         storages: StorageOpener::default(),
         share: None,
+        assumed_output: args.assume_output.map(|assumed| match assumed {
+            AssumeOutput::Sent => AssumedOutput::Sent,
+            AssumeOutput::Missing => AssumedOutput::Missing,
+        }),
     })
 }
 

@@ -37,13 +37,11 @@ pub(super) fn show(job: &JobSpec, summary: &Summary, ui: &mut Ui) -> Result<(), 
         ui.out(format!("  restarts      {}", Count(summary.restarts)))?;
     }
     if let (Some(output), PublishedChanges { files: 1.., rows, bytes, .. }) = (&job.output, summary.changes) {
-        let (dir, files) = (job.resolve(&output.files), text::counted(summary.changes.files, "file"));
-        ui.out(format!(
-            "  output        {} ({files}, {}, {})",
-            dir.display(),
-            text::counted(rows, "row"),
-            Bytes(bytes)
-        ))?;
+        let (place, parts) = match &output.topic {
+            Some(topic) => (format!("topic {}", topic.topic), text::counted(summary.changes.files, "transaction")),
+            None => (job.resolve(&output.files).display().to_string(), text::counted(summary.changes.files, "file")),
+        };
+        ui.out(format!("  output        {place} ({parts}, {}, {})", text::counted(rows, "row"), Bytes(bytes)))?;
     }
     for output in &summary.outputs {
         let path = job.resolve(Path::new(&output.path));

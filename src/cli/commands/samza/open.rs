@@ -78,7 +78,7 @@ fn explain(error: ReadError) -> CliError {
             .hint("check the name and the id of the job, and that it uses `KafkaCheckpointManagerFactory`"),
         ReadError::Topic(error @ KafkaError::Away { .. }) => CliError::of(Exit::Failed, &error)
             .hint("check the addresses of the brokers, and `--kafka-settings` if they ask for TLS or a login"),
-        ReadError::Topic(error @ KafkaError::Refused { .. }) => CliError::of(Exit::Failed, &error),
+        ReadError::Topic(error) => CliError::of(Exit::Failed, &error),
     }
 }
 

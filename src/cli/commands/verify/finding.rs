@@ -15,6 +15,9 @@ pub(super) fn loss(finding: &Finding, lost: &Lost) -> String {
         Lost::State => format!("{lost_here}: the whole state{since}"),
         Lost::Positions => format!("{lost_here}: the positions in the input{since}"),
         Lost::Definition => format!("{lost_here}: the job definition{since}"),
+        Lost::Messages { topic, rows } => {
+            format!("{lost_here}: {} for the topic {topic}{since}", counted(*rows, "message"))
+        }
         Lost::Rows { first_task, last_task, rows, smallest_key, largest_key } => {
             let tasks = if first_task == last_task {
                 format!("task {first_task}")
@@ -49,7 +52,7 @@ pub(super) struct FindingView {
 /// What is lost.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct LostView {
-    #[schemars(extend("enum" = ["state", "positions", "definition", "rows"]))]
+    #[schemars(extend("enum" = ["state", "positions", "definition", "messages", "rows"]))]
     what: &'static str,
     #[serde(flatten)]
     rows: Option<RowsView>,
@@ -71,6 +74,7 @@ impl LostView {
             Lost::State => plain("state"),
             Lost::Positions => plain("positions"),
             Lost::Definition => plain("definition"),
+            Lost::Messages { .. } => plain("messages"),
             Lost::Rows { first_task, last_task, rows, smallest_key, largest_key } => LostView {
                 what: "rows",
                 rows: Some(RowsView {

@@ -77,7 +77,7 @@ fn what_cannot_be_combined_is_rejected_with_what_to_do() {
         (
             "",
             "checkpoint: {enabled: false}\noutput: {files: out, emit: changes}\n",
-            "6:28: `emit: changes` publishes a file with each checkpoint",
+            "6:28: `emit: changes` publishes rows with each checkpoint",
         ),
         ("", "key: op\noutput: {files: out, emit: changes}\n", "6:28: `emit: changes` adds a column `op`"),
     ] {

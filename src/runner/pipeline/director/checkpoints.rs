@@ -124,6 +124,12 @@ impl Checkpoints {
                 run.observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
             }
         }
+        if let Some(messages) = manifest.messages.as_ref().filter(|messages| messages.checkpoint == manifest.sequence) {
+            self.changes.files += 1;
+            self.changes.rows += messages.rows;
+            self.changes.bytes += messages.bytes;
+            run.observer.event(&RunEvent::sent(messages));
+        }
         self.newest = Some(manifest.sequence);
         (self.is_relaid, self.has_skipped) = (false, false);
         self.last_done = Some((manifest.sequence, Instant::now(), Duration::from_micros(done.total_micros)));
