@@ -263,8 +263,8 @@ fn json_of_the_description_has_these_fields() {
     assert_eq!(
         names.join(" "),
         "bases block block_bytes classes columns created dead_letter deltas diverged ended ended_partitions filled_shards job \
-         late_records longest_chain manifest_sha256 mode objects older_cuts outputs parent pin restored_from routing sequence shards store tasks \
-         timings totals trigger version"
+         late_records longest_chain manifest_sha256 messages mode objects older_cuts outputs parent pin restored_from \
+         routing sequence shards store tasks timings totals trigger version"
     );
     assert_eq!(view["version"], 1);
     assert_eq!(view["totals"]["keys"], 6);

@@ -8,6 +8,7 @@ mod example;
 mod keyed;
 #[cfg(feature = "kafka")]
 mod operations;
+#[cfg(feature = "kafka")]
 mod outputs;
 #[cfg(feature = "kafka")]
 mod partitions;

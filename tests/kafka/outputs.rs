@@ -150,8 +150,28 @@ fn a_topic_gets_the_rows_that_files_get_and_tombstones_of_deleted_keys() {
     assert_eq!(of_topic, of_files);
     assert!(of_topic.iter().any(|(_, value)| value.is_none()));
     proves(&env, broker, &output);
-    let described = env.run(&["inspect", "store@1"]).expect(0).stdout;
-    assert!(described.contains(&format!("output     topic {output}, 7 messages")), "{described}");
+    let view = |number: u64| -> serde_json::Value {
+        let view = env.run(&["inspect", &format!("store@{number}"), "--json"]).expect(0).stdout;
+        serde_json::from_str(&view).expect("JSON")
+    };
+    let first = (1..).find(|number| !view(*number)["messages"].is_null()).expect("one with messages");
+    let rows = view(first)["messages"]["rows"].as_u64().expect("a number");
+    assert_eq!(view(first)["messages"]["checkpoint"], first);
+    let first = format!("store@{first}");
+    let described = env.run(&["inspect", &first]).expect(0).stdout;
+    assert!(described.contains(&format!("output     topic {output}, {rows} message")), "{described}");
+    // What was staged is part of the checkpoint.
+    let objects = env.run(&["inspect", &first, "--objects", "--json"]).expect(0).stdout;
+    let objects: serde_json::Value = serde_json::from_str(&objects).expect("JSON");
+    let staged = objects["objects"].as_array().expect("a list").iter().find(|object| object["role"] == "messages");
+    let path = env.path(staged.expect("messages")["path"].as_str().expect("a path"));
+    env.run(&["copy", "store", "--to", "copied"]).expect(0);
+    env.run(&["verify", "copied"]).expect(0);
+    let mut bytes = fs::read(&path).expect("read");
+    bytes[40] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let found = env.run(&["verify", "store"]).expect(1).stdout;
+    assert!(found.contains(&format!("for the topic {output}, since checkpoint ")), "{found}");
 }
 
 #[test]
