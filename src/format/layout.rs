@@ -240,9 +240,20 @@ pub fn parse_request(name: &str) -> Option<String> {
     (id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))).then(|| id.to_owned())
 }
 
-/// Parses the file name of an answer.
+/// Returns the answer to request `id` of one of several workers, which 16 hexadecimal digits stand for:
+/// `requests/ID.answer-WORKER.yaml`.
+pub fn worker_answer(id: &str, worker: &str) -> RelPath {
+    plain(format!("{REQUESTS}/{id}.answer-{worker}.yaml"))
+}
+
+/// Parses the file name of an answer, also of that of one of several workers.
 pub fn parse_answer(name: &str) -> Option<String> {
-    parse_request(&name.replace(".answer.yaml", ".yaml")).filter(|id| name == format!("{id}.answer.yaml"))
+    let (id, rest) = name.split_once(".answer")?;
+    let worker = rest.strip_suffix(".yaml")?;
+    let is_worker =
+        |worker: &str| worker.len() == 16 && worker.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_answer = worker.is_empty() || worker.strip_prefix('-').is_some_and(is_worker);
+    parse_request(&format!("{id}.yaml")).filter(|_| is_answer)
 }
 
 /// The size of the last line of a `SHA256SUMS` in bytes.

@@ -172,3 +172,44 @@ fn a_worker_that_waits_for_brokers_is_alive_and_not_ready() {
     }
     end(&env, worker);
 }
+
+#[test]
+fn a_checkpoint_on_request_has_what_all_workers_have_applied() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    env.write("job.yaml", env.read("job.yaml").replace("schedule: 100ms", "schedule: 300d"));
+    let workers = ["a", "b", "c"].map(|name| start_with(&env, name, &["--metrics", "0"]));
+    until(&env, "all have partitions", || {
+        ["a", "b", "c"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partitions"))
+    });
+    let addresses = ["a", "b", "c"].map(|name| address(&env, name));
+    until(&env, "the group has settled", || {
+        addresses.iter().all(|address| {
+            ask(address, "/metrics").1.contains("ckpt_partitions{job_name=\"j-")
+                && ask(address, "/readyz").1 == "running\n"
+        })
+    });
+    MESSAGES.send(broker, &topic, 0, 6_000);
+    let applied = |address: &String| -> u64 {
+        let text = ask(address, "/metrics").1;
+        let line = text.lines().find(|line| line.starts_with("ckpt_records_total")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    until(&env, "all is applied", || addresses.iter().map(applied).sum::<u64>() == 6_000);
+    let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0);
+    assert!(output.stdout.starts_with("checkpoint "), "{output}");
+    assert_eq!(records(&env), 6_000);
+    let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0);
+    assert!(output.stdout.starts_with("no new checkpoint, because nothing has changed: the latest is "), "{output}");
+    let left = |env: &Env| std::fs::read_dir(env.path("store/requests")).map_or(0, Iterator::count);
+    assert_eq!(left(&env), 0);
+    let [a, b, c] = workers;
+    let mut c = c;
+    signal(&c.0, rustix::process::Signal::KILL);
+    let _ = c.0.wait();
+    let output = env.run(&["checkpoint", "store", "--wait", "1s"]).expect(4);
+    assert!(output.stderr.contains("no worker has answered for tasks "), "{output}");
+    assert_eq!(left(&env), 0);
+    [a, b].into_iter().for_each(|worker| end(&env, worker));
+}

@@ -26,7 +26,9 @@ use crate::values::units::{Bytes, Span};
 /// The job that writes to STORE makes a checkpoint now, regardless of its
 /// schedule, or as soon as the current one is done. This command reports the outcome. The job
 /// may run on another machine that shares the store. If nothing has changed since
-/// the latest checkpoint, no new one is made.
+/// the latest checkpoint, no new one is made. If several workers run the job, each
+/// makes a checkpoint of its own tasks; the latest one then has the newest state of
+/// all.
 ///
 /// The exit code is 4 if the checkpoint failed, if no job is running, or if there
 /// was no answer in time. A request that gets no answer is withdrawn.
@@ -48,6 +50,9 @@ pub struct Args {
 /// How often to look for the answer.
 const ANSWER_EVERY: Duration = Duration::from_millis(50);
 
+/// The same in object storage, where each look is a request that costs money.
+const REMOTE_ANSWER_EVERY: Duration = Duration::from_millis(500);
+
 /// How often to check that the job is still running.
 const RUNNING_EVERY: Duration = Duration::from_secs(1);
 
@@ -65,8 +70,14 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let id = random_id()?;
     store.request(&id, &text::holder("`ckpt checkpoint`", &now), now.timestamp())?;
     let Some(answer) = wait(&store, &id, args.wait)? else {
-        store.withdraw(&id);
-        let message = if store.may_be_held() {
+        let missing: Vec<u64> = store.withdraw(&id)?.into_iter().map(u64::from).collect();
+        let message = if !missing.is_empty() {
+            let (place, tasks) = (store.place(), text::ranges(&missing));
+            let noun = if missing.len() == 1 { "task" } else { "tasks" };
+            let waited = Span(args.wait);
+            let message = format!("on `{place}`, no worker has answered for {noun} {tasks} within {waited}");
+            return Err(CliError::new(Exit::Failed, message).hint("`ckpt workers STORE` shows who committed them last"));
+        } else if store.may_be_held() {
             format!("the job on `{}` did not answer within {}", store.place(), Span(args.wait))
         } else {
             format!("the job on `{}` ended without an answer", store.place())
@@ -94,7 +105,8 @@ fn wait(store: &Store, id: &str, patience: Duration) -> Result<Option<Answer>, C
         if begun.elapsed() >= patience {
             return Ok(None);
         }
-        std::thread::sleep(ANSWER_EVERY.min(patience.saturating_sub(begun.elapsed())));
+        let pause = if store.is_remote() { REMOTE_ANSWER_EVERY } else { ANSWER_EVERY };
+        std::thread::sleep(pause.min(patience.saturating_sub(begun.elapsed())));
     }
 }
 

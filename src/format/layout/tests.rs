@@ -19,6 +19,10 @@ fn everything_in_a_store_has_its_place() {
     let read = |path: RelPath| (parse_request(path.name()), parse_answer(path.name()));
     assert_eq!(read(request(id)), (Some(id.to_owned()), None));
     assert_eq!(read(answer(id)), (None, Some(id.to_owned())));
+    assert_eq!(read(worker_answer(id, "0123456789abcdef")), (None, Some(id.to_owned())));
+    for wrong in ["answer-0123456789abcde.yaml", "answer-.yaml", "answer-0123456789abcdeF.yaml", "answers.yaml"] {
+        assert_eq!(parse_answer(&format!("{id}.{wrong}")), None, "{wrong}");
+    }
     let file = "attempts-00000007.jsonl";
     assert_eq!((attempts(7).as_str(), parse_attempts(file)), ("history/attempts-00000007.jsonl", Some(7)));
     assert_eq!(operations(7).as_str(), "history/operations-00000007.jsonl");

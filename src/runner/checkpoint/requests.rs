@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::runner::wall_clock::WallClock;
 use crate::store::Store;
-use crate::store::records::requests::Answer;
+use crate::store::records::requests::{Answer, AnsweredPart};
 use crate::values::lock::lock;
 
 /// How often the thread looks for requests.
@@ -30,11 +30,11 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Makes the two ends: the director's, and the thread's.
-    pub fn new(store: Store, clock: WallClock) -> (Requests, RequestPoller) {
+    /// Makes the two ends: the director's, and the thread's. One of several workers answers for its `part`.
+    pub fn new(store: Store, clock: WallClock, part: Option<AnsweredPart>) -> (Requests, RequestPoller) {
         let waiting = Arc::new(Mutex::default());
         let (sender, answers) = unbounded();
-        let poller = RequestPoller { store, clock, waiting: Arc::clone(&waiting), answers };
+        let poller = RequestPoller { store, clock, part, waiting: Arc::clone(&waiting), answers };
         (Requests { waiting, answers: sender, serving: Vec::new() }, poller)
     }
 
@@ -62,6 +62,7 @@ impl Requests {
 pub struct RequestPoller {
     store: Store,
     clock: WallClock,
+    part: Option<AnsweredPart>,
     waiting: Arc<Mutex<BTreeSet<WaitingRequest>>>,
     answers: Receiver<(WaitingRequest, Answer)>,
 }
@@ -76,7 +77,7 @@ impl RequestPoller {
         loop {
             match self.answers.recv_timeout(interval) {
                 Ok(((index, id), answer)) => {
-                    self.store.answer(index, &id, &answer);
+                    self.store.answer(index, &id, &Answer { part: self.part.clone(), ..answer });
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -106,7 +107,7 @@ mod tests {
         let created = Timestamp::UNIX_EPOCH;
         let file = StoreFile { format: 1, store: StoreId::new([1; 16]), job: "a".to_owned(), created };
         let store = Store::create(vec![Arc::new(MemoryStorage::new())], file).unwrap();
-        let (mut requests, poller) = Requests::new(store.clone(), WallClock::new(|| Timestamp::UNIX_EPOCH));
+        let (mut requests, poller) = Requests::new(store.clone(), WallClock::new(|| Timestamp::UNIX_EPOCH), None);
         std::thread::scope(|scope| {
             scope.spawn(|| poller.run());
             let id = "0123456789abcdef0123456789abcdef";

@@ -36,6 +36,7 @@ use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
+use crate::store::records::requests::AnsweredPart;
 
 /// Blocks in flight at any time, for each worker.
 const BLOCKS_PER_WORKER: usize = 4;
@@ -107,7 +108,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
                 let publisher = Publisher { shown, topic, ..publisher(run, &plan, dead, late, names) };
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
                 store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
-                store_threads.spawn_others(scope, run, store, &mut director)?;
+                store_threads.spawn_others(scope, run, store, plan.tasks, &mut director)?;
             } else {
                 // Nobody writes what the workers freeze: dropped as it is sent, it holds no encoder slot.
                 drop(frozen);
@@ -213,9 +214,15 @@ impl<'scope> StoreHandles<'scope> {
         scope: &'scope Scope<'scope, 'env>,
         run: &'env Run<'_>,
         store: &Store,
+        tasks: u32,
         director: &mut Director<'_>,
     ) -> Result<(), RunError> {
-        let (requests, poller) = Requests::new(store.clone(), run.clock.clone());
+        let part = run.share.map(|share| AnsweredPart {
+            worker: share.worker.clone(),
+            tasks: share.partitions.clone(),
+            of: tasks,
+        });
+        let (requests, poller) = Requests::new(store.clone(), run.clock.clone(), part);
         spawn(scope, move || poller.run())?;
         director.threads.requests = Some(requests);
         if let Some(keep) = run.job.checkpoint.keep.clone() {

@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(ready(Stage::Idle), (true, "has no partitions".to_owned()));
         assert!(!ready(Stage::Opening).0);
         let restoring = Stage::Restoring { shards: 2, bytes: 3 << 20 };
-        assert_eq!(ready(restoring), (false, "restoring: 2 shards left, 3.0 MiB to read".to_owned()));
+        assert_eq!(ready(restoring), (false, "restoring: 2 shards left, 3 MiB to read".to_owned()));
         assert_eq!(ready(Stage::Reading), (true, "running".to_owned()));
         assert_eq!(ready(Stage::Ending), (true, "ending".to_owned()));
     }
