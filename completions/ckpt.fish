@@ -305,7 +305,13 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_sub
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l task -d 'Show only this task' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties and --state: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says [default: 1]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s n -l limit -d 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l store -d 'The store, as `stores.NAME` in the properties of the job' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l key-serde -d 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l value-serde -d 'How values were written, as `stores.NAME.msg.serde` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l changelog -d 'Read changelogs from this dump, which `kcat -J` printed; may be repeated' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l brokers -d 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -313,6 +319,7 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l properties -d 'Print the offsets as a Java properties file'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l state -d 'Show the keys and values of stores'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'

@@ -9,5 +9,6 @@ pub mod found;
 mod listing;
 mod messages;
 pub mod read;
+pub mod state;
 pub mod topic;
 pub mod verify;

@@ -7,11 +7,13 @@ use crate::cli::exit::Exit;
 use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 
+mod changelogs;
 mod diff;
 mod finding;
 mod inspect;
 mod offsets;
 mod open;
+mod rows;
 mod state;
 mod stores;
 mod verify;
@@ -39,6 +41,7 @@ pub enum Command {
 /// The documents of the subcommands.
 pub const DOCUMENTS: &[Document] = &[
     SchemaGenerator::subschema_for::<views::FoundView<'static>>,
+    SchemaGenerator::subschema_for::<rows::RowsView<'static>>,
     SchemaGenerator::subschema_for::<verify::View<'static>>,
     SchemaGenerator::subschema_for::<diff::View<'static>>,
 ];
