@@ -50,7 +50,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('copy', 'copy', [CompletionResultType]::ParameterValue, 'Copy checkpoints to another store')
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
-            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
+            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza, or take them over')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -362,6 +362,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -418,10 +419,33 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'ckpt;samza;import' {
+            [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'The job file')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Use VALUE instead of what the job file has for KEY; may be repeated')
+            [CompletionResult]::new('--column', '--column', [CompletionResultType]::ParameterName, 'Fill a column of the state from `value` or from a field such as `value.total`; may be repeated. The only column of a job gets a value that is a number without it')
+            [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'The version of checkpoints to use, as `task.checkpoint.read.versions` of the job says; needed if the versions of a task differ')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The store, as `stores.NAME` in the properties of the job')
+            [CompletionResult]::new('--key-serde', '--key-serde', [CompletionResultType]::ParameterName, 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes')
+            [CompletionResult]::new('--value-serde', '--value-serde', [CompletionResultType]::ParameterName, 'How values were written, as `stores.NAME.msg.serde` of the job says')
+            [CompletionResult]::new('--changelog', '--changelog', [CompletionResultType]::ParameterName, 'Read changelogs from this dump, which `kcat -J` printed; may be repeated')
+            [CompletionResult]::new('--brokers', '--brokers', [CompletionResultType]::ParameterName, 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]')
+            [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--utc', '--utc', [CompletionResultType]::ParameterName, 'Show and read times in UTC instead of the local time zone')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'ckpt;samza;help' {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -432,6 +456,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;samza;help;diff' {
+            break
+        }
+        'ckpt;samza;help;import' {
             break
         }
         'ckpt;samza;help;help' {
@@ -479,7 +506,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('copy', 'copy', [CompletionResultType]::ParameterValue, 'Copy checkpoints to another store')
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
-            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
+            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza, or take them over')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -540,6 +567,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             break
         }
         'ckpt;help;samza;inspect' {
@@ -549,6 +577,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;samza;diff' {
+            break
+        }
+        'ckpt;help;samza;import' {
             break
         }
         'ckpt;help;schema' {

@@ -45,4 +45,4 @@ pub use reader::{Reader, Step};
 pub use resumed::ResumedPartitions;
 pub use seek::{FoundPosition, SeekError, SeekTo, seek};
 pub use stream_names::StreamNames;
-pub use topic::{TopicReader, join};
+pub use topic::{TopicReader, adopt, join, partition_count};

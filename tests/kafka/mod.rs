@@ -11,6 +11,8 @@ mod runs;
 #[cfg(feature = "kafka")]
 mod samza;
 #[cfg(feature = "kafka")]
+mod samza_import;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

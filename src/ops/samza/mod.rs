@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod diff;
 pub mod finding;
 pub mod found;
+pub mod import;
 mod listing;
 mod messages;
 pub mod read;

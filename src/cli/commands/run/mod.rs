@@ -26,7 +26,7 @@ use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
 
 mod events;
-mod explain;
+pub mod explain;
 mod http;
 pub mod job;
 mod metrics;
