@@ -13,6 +13,8 @@ mod samza;
 #[cfg(feature = "kafka")]
 mod samza_import;
 #[cfg(feature = "kafka")]
+mod samza_live;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

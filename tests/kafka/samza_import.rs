@@ -17,7 +17,7 @@ struct Killed {
 /// How many messages `files.ProduceClicks` wrote, half of them to each of two partitions.
 const MESSAGES: u64 = 330;
 
-const WORDS: [&str; 12] = [
+pub(super) const WORDS: [&str; 12] = [
     "--job",
     "job.yaml",
     "--store",
@@ -75,26 +75,12 @@ impl Killed {
         self.broker.send(topic, sent);
     }
 
-    /// Sends what `files.ProduceClicks` writes.
     fn send_clicks(&self, first: u64, end: u64) {
-        let messages: Vec<(u64, String, String)> = (first..end).map(click).collect();
-        let sent = messages.iter().map(|(partition, key, value)| Sent {
-            partition: *partition as i32,
-            key: Some(key),
-            value: Some(value),
-            ..Sent::default()
-        });
-        self.broker.send(self.name, sent);
+        Clicks { broker: self.broker, topic: self.name }.send(first, end);
     }
 
     fn write_job(&self, file: &str, store: &str) {
-        let (brokers, topic) = (self.broker.address(), self.name);
-        let text = format!(
-            "job: totals\ninput:\n  kafka: {{brokers: '{brokers}', topic: {topic}, until: latest}}\n  format: json\n\
-             key: _key\ntasks: partitions\nprocess:\n  delete: amount == null\n  \
-             aggregate: {{clicks: count, spent: sum(amount)}}\ncheckpoint: {{store: {store}}}\n"
-        );
-        self.env.write(file, text);
+        self.env.write(file, job(self.broker, self.name, store));
     }
 
     fn address(&self) -> String {
@@ -106,10 +92,45 @@ impl Killed {
     }
 
     fn rows(&self, store: &str) -> Vec<Value> {
-        let output = self.env.run(&["inspect", store, "--state", "-n", "0", "--json"]).expect(0);
-        let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
-        document["rows"].as_array().expect("rows").clone()
+        rows(&self.env, store)
     }
+}
+
+/// The input of the Samza job: a topic of two partitions.
+pub(super) struct Clicks<'a> {
+    pub(super) broker: &'a Broker,
+    pub(super) topic: &'a str,
+}
+
+impl Clicks<'_> {
+    /// Sends what `files.ProduceClicks` writes.
+    pub(super) fn send(&self, first: u64, end: u64) {
+        let messages: Vec<(u64, String, String)> = (first..end).map(click).collect();
+        let sent = messages.iter().map(|(partition, key, value)| Sent {
+            partition: *partition as i32,
+            key: Some(key),
+            value: Some(value),
+            ..Sent::default()
+        });
+        self.broker.send(self.topic, sent);
+    }
+}
+
+/// The job that computes what the Samza job does.
+pub(super) fn job(broker: &Broker, topic: &str, store: &str) -> String {
+    let brokers = broker.address();
+    format!(
+        "job: totals\ninput:\n  kafka: {{brokers: '{brokers}', topic: {topic}, until: latest}}\n  format: json\n\
+         key: _key\ntasks: partitions\nprocess:\n  delete: amount == null\n  \
+         aggregate: {{clicks: count, spent: sum(amount)}}\ncheckpoint: {{store: {store}}}\n"
+    )
+}
+
+/// The rows of the latest checkpoint, as `ckpt inspect` shows them.
+pub(super) fn rows(env: &Env, store: &str) -> Vec<Value> {
+    let output = env.run(&["inspect", store, "--state", "-n", "0", "--json"]).expect(0);
+    let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    document["rows"].as_array().expect("rows").clone()
 }
 
 /// The partition, the key and the value of a click.
@@ -120,11 +141,12 @@ fn click(number: u64) -> (u64, String, String) {
     (user % 2, format!("user-{user}"), value)
 }
 
-/// The state after the first `each` clicks of both partitions, as `ckpt inspect` shows it.
-fn expected(each: usize) -> Vec<Value> {
+/// The state after `counts` clicks of the two partitions, of `messages` in all, as `ckpt inspect` shows it.
+pub(super) fn expected(messages: u64, counts: [u64; 2]) -> Vec<Value> {
     let mut rows: BTreeMap<(u64, String), (u64, i64)> = BTreeMap::new();
-    for partition in 0..2 {
-        for number in (0..MESSAGES).filter(|number| click(*number).0 == partition).take(each) {
+    for (partition, count) in (0..).zip(counts) {
+        // The users of a partition are all even or all odd, as the numbers of their clicks are.
+        for number in (0..messages).skip(partition as usize).step_by(2).take(count as usize) {
             let (partition, user, value) = click(number);
             let value: Value = serde_json::from_str(&value).expect("JSON");
             match value["amount"].as_i64() {
@@ -155,7 +177,7 @@ fn a_job_continues_where_samza_was_killed_with_the_same_result() {
         assert_eq!(partition, &facts);
     }
     let rows = killed.rows("store");
-    assert_eq!(rows, expected(150));
+    assert_eq!(rows, expected(MESSAGES, [150, 150]));
     let line =
         |row: &Value| format!("{{\"task\":{},\"key\":{},\"values\":{}}}\n", row["task"], row["key"], row["values"]);
     killed.env.write("rows", rows.iter().map(line).collect::<String>());
@@ -166,10 +188,10 @@ fn a_job_continues_where_samza_was_killed_with_the_same_result() {
 
     let run = killed.env.run(&["run", "--must-resume", "job.yaml"]).expect(0);
     assert!(run.stdout.contains("records       30 in"), "{run}");
-    assert_eq!(killed.rows("store"), expected(165));
+    assert_eq!(killed.rows("store"), expected(MESSAGES, [165, 165]));
     killed.write_job("whole.yaml", "whole");
     killed.env.run(&["run", "whole.yaml"]).expect(0);
-    assert_eq!(killed.rows("whole"), expected(165));
+    assert_eq!(killed.rows("whole"), expected(MESSAGES, [165, 165]));
     killed.env.run(&["verify", "store", "--deep"]).expect(0);
 }
 
