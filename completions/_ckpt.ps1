@@ -51,7 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('copy', 'copy', [CompletionResultType]::ParameterValue, 'Copy checkpoints to another store')
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
-            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
+            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza, or take them over')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -379,17 +379,26 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'ckpt;samza;inspect' {
             [CompletionResult]::new('--task', '--task', [CompletionResultType]::ParameterName, 'Show only this task')
-            [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says')
+            [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'With --properties and --state: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says [default: 1]')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The store, as `stores.NAME` in the properties of the job')
+            [CompletionResult]::new('--key-serde', '--key-serde', [CompletionResultType]::ParameterName, 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes')
+            [CompletionResult]::new('--value-serde', '--value-serde', [CompletionResultType]::ParameterName, 'How values were written, as `stores.NAME.msg.serde` of the job says')
+            [CompletionResult]::new('--changelog', '--changelog', [CompletionResultType]::ParameterName, 'Read changelogs from this dump, which `kcat -J` printed; may be repeated')
+            [CompletionResult]::new('--brokers', '--brokers', [CompletionResultType]::ParameterName, 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]')
             [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
             [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
             [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
             [CompletionResult]::new('--properties', '--properties', [CompletionResultType]::ParameterName, 'Print the offsets as a Java properties file')
+            [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'Show the keys and values of stores')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
@@ -427,10 +436,33 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'ckpt;samza;import' {
+            [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'The job file')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Use VALUE instead of what the job file has for KEY; may be repeated')
+            [CompletionResult]::new('--column', '--column', [CompletionResultType]::ParameterName, 'Fill a column of the state from `value` or from a field such as `value.total`; may be repeated. The only column of a job gets a value that is a number without it')
+            [CompletionResult]::new('--read-version', '--read-version', [CompletionResultType]::ParameterName, 'The version of checkpoints to use, as `task.checkpoint.read.versions` of the job says; needed if the versions of a task differ')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The store, as `stores.NAME` in the properties of the job')
+            [CompletionResult]::new('--key-serde', '--key-serde', [CompletionResultType]::ParameterName, 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes')
+            [CompletionResult]::new('--value-serde', '--value-serde', [CompletionResultType]::ParameterName, 'How values were written, as `stores.NAME.msg.serde` of the job says')
+            [CompletionResult]::new('--changelog', '--changelog', [CompletionResultType]::ParameterName, 'Read changelogs from this dump, which `kcat -J` printed; may be repeated')
+            [CompletionResult]::new('--brokers', '--brokers', [CompletionResultType]::ParameterName, 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]')
+            [CompletionResult]::new('--kafka-settings', '--kafka-settings', [CompletionResultType]::ParameterName, 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use color; `auto` means on a terminal, unless NO_COLOR is set')
+            [CompletionResult]::new('--cache', '--cache', [CompletionResultType]::ParameterName, 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]')
+            [CompletionResult]::new('--cache-size', '--cache-size', [CompletionResultType]::ParameterName, 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print the answer as JSON')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no notes and no progress; warnings and errors are still printed')
+            [CompletionResult]::new('--utc', '--utc', [CompletionResultType]::ParameterName, 'Show and read times in UTC instead of the local time zone')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'ckpt;samza;help' {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -441,6 +473,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;samza;help;diff' {
+            break
+        }
+        'ckpt;samza;help;import' {
             break
         }
         'ckpt;samza;help;help' {
@@ -489,7 +524,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('copy', 'copy', [CompletionResultType]::ParameterValue, 'Copy checkpoints to another store')
             [CompletionResult]::new('latest', 'latest', [CompletionResultType]::ParameterValue, 'Print the path of the newest checkpoint, for scripts')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how much space a store uses, and what removing checkpoints would free')
-            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza')
+            [CompletionResult]::new('samza', 'samza', [CompletionResultType]::ParameterValue, 'Look at checkpoints of Apache Samza, or take them over')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of job files, or of what a command prints with --json')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a completion script for a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -553,6 +588,7 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in checkpoints of Samza')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that checkpoints of Samza are whole')
             [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'Show what differs between checkpoints of Samza')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Make the first checkpoint of a job from a checkpoint of Samza')
             break
         }
         'ckpt;help;samza;inspect' {
@@ -562,6 +598,9 @@ Register-ArgumentCompleter -Native -CommandName 'ckpt' -ScriptBlock {
             break
         }
         'ckpt;help;samza;diff' {
+            break
+        }
+        'ckpt;help;samza;import' {
             break
         }
         'ckpt;help;schema' {

@@ -157,6 +157,9 @@ _ckpt() {
             ckpt__subcmd__help__subcmd__samza,diff)
                 cmd="ckpt__subcmd__help__subcmd__samza__subcmd__diff"
                 ;;
+            ckpt__subcmd__help__subcmd__samza,import)
+                cmd="ckpt__subcmd__help__subcmd__samza__subcmd__import"
+                ;;
             ckpt__subcmd__help__subcmd__samza,inspect)
                 cmd="ckpt__subcmd__help__subcmd__samza__subcmd__inspect"
                 ;;
@@ -169,6 +172,9 @@ _ckpt() {
             ckpt__subcmd__samza,help)
                 cmd="ckpt__subcmd__samza__subcmd__help"
                 ;;
+            ckpt__subcmd__samza,import)
+                cmd="ckpt__subcmd__samza__subcmd__import"
+                ;;
             ckpt__subcmd__samza,inspect)
                 cmd="ckpt__subcmd__samza__subcmd__inspect"
                 ;;
@@ -180,6 +186,9 @@ _ckpt() {
                 ;;
             ckpt__subcmd__samza__subcmd__help,help)
                 cmd="ckpt__subcmd__samza__subcmd__help__subcmd__help"
+                ;;
+            ckpt__subcmd__samza__subcmd__help,import)
+                cmd="ckpt__subcmd__samza__subcmd__help__subcmd__import"
                 ;;
             ckpt__subcmd__samza__subcmd__help,inspect)
                 cmd="ckpt__subcmd__samza__subcmd__help__subcmd__inspect"
@@ -631,7 +640,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__samza)
-            opts="inspect verify diff"
+            opts="inspect verify diff import"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -645,6 +654,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__help__subcmd__samza__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__help__subcmd__samza__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1196,7 +1219,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__run)
-            opts="-q -h --set --must-resume --latest-good --worker --leave --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --set --must-resume --latest-good --worker --leave --assume-output --threads --log --metrics --metrics-file --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1261,7 +1284,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza)
-            opts="-q -h --json --quiet --color --utc --cache --cache-size --help inspect verify diff help"
+            opts="-q -h --json --quiet --color --utc --cache --cache-size --help inspect verify diff import help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1321,7 +1344,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__help)
-            opts="inspect verify diff help"
+            opts="inspect verify diff import help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1349,6 +1372,20 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ckpt__subcmd__samza__subcmd__help__subcmd__import)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1390,8 +1427,74 @@ _ckpt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ckpt__subcmd__samza__subcmd__import)
+            opts="-q -h --job --set --column --read-version --store --key-serde --value-serde --changelog --brokers --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --column)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-serde)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --value-serde)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --changelog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --brokers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kafka-settings)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ckpt__subcmd__samza__subcmd__inspect)
-            opts="-q -h --task --properties --read-version --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -q -h --task --properties --state --read-version --limit --store --key-serde --value-serde --changelog --brokers --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1402,6 +1505,34 @@ _ckpt() {
                     return 0
                     ;;
                 --read-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-serde)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --value-serde)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --changelog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --brokers)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

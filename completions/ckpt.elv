@@ -48,7 +48,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
-            cand samza 'Look at checkpoints of Apache Samza'
+            cand samza 'Look at checkpoints of Apache Samza, or take them over'
             cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -357,16 +357,25 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand inspect 'Show what is in checkpoints of Samza'
             cand verify 'Check that checkpoints of Samza are whole'
             cand diff 'Show what differs between checkpoints of Samza'
+            cand import 'Make the first checkpoint of a job from a checkpoint of Samza'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;samza;inspect'= {
             cand --task 'Show only this task'
-            cand --read-version 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says'
+            cand --read-version 'With --properties and --state: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says [default: 1]'
+            cand -n 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]'
+            cand --limit 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]'
+            cand --store 'The store, as `stores.NAME` in the properties of the job'
+            cand --key-serde 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes'
+            cand --value-serde 'How values were written, as `stores.NAME.msg.serde` of the job says'
+            cand --changelog 'Read changelogs from this dump, which `kcat -J` printed; may be repeated'
+            cand --brokers 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]'
             cand --kafka-settings 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login'
             cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
             cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
             cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
             cand --properties 'Print the offsets as a Java properties file'
+            cand --state 'Show the keys and values of stores'
             cand --json 'Print the answer as JSON'
             cand -q 'Print no notes and no progress; warnings and errors are still printed'
             cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
@@ -401,10 +410,32 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ckpt;samza;import'= {
+            cand --job 'The job file'
+            cand --set 'Use VALUE instead of what the job file has for KEY; may be repeated'
+            cand --column 'Fill a column of the state from `value` or from a field such as `value.total`; may be repeated. The only column of a job gets a value that is a number without it'
+            cand --read-version 'The version of checkpoints to use, as `task.checkpoint.read.versions` of the job says; needed if the versions of a task differ'
+            cand --store 'The store, as `stores.NAME` in the properties of the job'
+            cand --key-serde 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes'
+            cand --value-serde 'How values were written, as `stores.NAME.msg.serde` of the job says'
+            cand --changelog 'Read changelogs from this dump, which `kcat -J` printed; may be repeated'
+            cand --brokers 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]'
+            cand --kafka-settings 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login'
+            cand --color 'When to use color; `auto` means on a terminal, unless NO_COLOR is set'
+            cand --cache 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]'
+            cand --cache-size 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]'
+            cand --json 'Print the answer as JSON'
+            cand -q 'Print no notes and no progress; warnings and errors are still printed'
+            cand --quiet 'Print no notes and no progress; warnings and errors are still printed'
+            cand --utc 'Show and read times in UTC instead of the local time zone'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ckpt;samza;help'= {
             cand inspect 'Show what is in checkpoints of Samza'
             cand verify 'Check that checkpoints of Samza are whole'
             cand diff 'Show what differs between checkpoints of Samza'
+            cand import 'Make the first checkpoint of a job from a checkpoint of Samza'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ckpt;samza;help;inspect'= {
@@ -412,6 +443,8 @@ set edit:completion:arg-completer[ckpt] = {|@words|
         &'ckpt;samza;help;verify'= {
         }
         &'ckpt;samza;help;diff'= {
+        }
+        &'ckpt;samza;help;import'= {
         }
         &'ckpt;samza;help;help'= {
         }
@@ -456,7 +489,7 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand copy 'Copy checkpoints to another store'
             cand latest 'Print the path of the newest checkpoint, for scripts'
             cand stats 'Show how much space a store uses, and what removing checkpoints would free'
-            cand samza 'Look at checkpoints of Apache Samza'
+            cand samza 'Look at checkpoints of Apache Samza, or take them over'
             cand schema 'Print the JSON Schema of job files, or of what a command prints with --json'
             cand completions 'Print a completion script for a shell'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -501,12 +534,15 @@ set edit:completion:arg-completer[ckpt] = {|@words|
             cand inspect 'Show what is in checkpoints of Samza'
             cand verify 'Check that checkpoints of Samza are whole'
             cand diff 'Show what differs between checkpoints of Samza'
+            cand import 'Make the first checkpoint of a job from a checkpoint of Samza'
         }
         &'ckpt;help;samza;inspect'= {
         }
         &'ckpt;help;samza;verify'= {
         }
         &'ckpt;help;samza;diff'= {
+        }
+        &'ckpt;help;samza;import'= {
         }
         &'ckpt;help;schema'= {
         }

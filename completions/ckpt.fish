@@ -53,7 +53,7 @@ complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "unpin" -d 'Remove the pin
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "copy" -d 'Copy checkpoints to another store'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
-complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "samza" -d 'Look at checkpoints of Apache Samza'
+complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "samza" -d 'Look at checkpoints of Apache Samza, or take them over'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "schema" -d 'Print the JSON Schema of job files, or of what a command prints with --json'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -306,21 +306,28 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l json -d 'Print the a
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
 never\t'Nowhere'"
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -l json -d 'Print the answer as JSON'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -l utc -d 'Show and read times in UTC instead of the local time zone'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "inspect" -d 'Show what is in checkpoints of Samza'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "verify" -d 'Check that checkpoints of Samza are whole'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -l json -d 'Print the answer as JSON'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -l utc -d 'Show and read times in UTC instead of the local time zone'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -f -a "inspect" -d 'Show what is in checkpoints of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -f -a "verify" -d 'Check that checkpoints of Samza are whole'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -f -a "import" -d 'Make the first checkpoint of a job from a checkpoint of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and not __fish_seen_subcommand_from inspect verify diff import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l task -d 'Show only this task' -r
-complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l read-version -d 'With --properties and --state: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says [default: 1]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s n -l limit -d 'With --state: show at most N rows of each store of a task; 0 means all [default: 20]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l store -d 'The store, as `stores.NAME` in the properties of the job' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l key-serde -d 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l value-serde -d 'How values were written, as `stores.NAME.msg.serde` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l changelog -d 'Read changelogs from this dump, which `kcat -J` printed; may be repeated' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l brokers -d 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -328,6 +335,7 @@ never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l properties -d 'Print the offsets as a Java properties file'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l state -d 'Show the keys and values of stores'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -355,9 +363,29 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -l utc -d 'Show and read times in UTC instead of the local time zone'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l job -d 'The job file' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l set -d 'Use VALUE instead of what the job file has for KEY; may be repeated' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l column -d 'Fill a column of the state from `value` or from a field such as `value.total`; may be repeated. The only column of a job gets a value that is a number without it' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l read-version -d 'The version of checkpoints to use, as `task.checkpoint.read.versions` of the job says; needed if the versions of a task differ' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l store -d 'The store, as `stores.NAME` in the properties of the job' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l key-serde -d 'How keys were written, as `stores.NAME.key.serde` of the job says: string, long, integer, json or bytes' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l value-serde -d 'How values were written, as `stores.NAME.msg.serde` of the job says' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l changelog -d 'Read changelogs from this dump, which `kcat -J` printed; may be repeated' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l brokers -d 'Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l kafka-settings -d 'A file with properties of librdkafka for `kafka://`, one `name=value` per line, such as a login' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l json -d 'Print the answer as JSON'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l utc -d 'Show and read times in UTC instead of the local time zone'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show what is in checkpoints of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check that checkpoints of Samza are whole'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from help" -f -a "import" -d 'Make the first checkpoint of a job from a checkpoint of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -l color -d 'When to use color; `auto` means on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal'
 always\t'Everywhere'
@@ -395,12 +423,13 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subc
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "copy" -d 'Copy checkpoints to another store'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "latest" -d 'Print the path of the newest checkpoint, for scripts'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "stats" -d 'Show how much space a store uses, and what removing checkpoints would free'
-complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "samza" -d 'Look at checkpoints of Apache Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "samza" -d 'Look at checkpoints of Apache Samza, or take them over'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "schema" -d 'Print the JSON Schema of job files, or of what a command prints with --json'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and not __fish_seen_subcommand_from run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "inspect" -d 'Show what is in checkpoints of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "verify" -d 'Check that checkpoints of Samza are whole'
 complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "diff" -d 'Show what differs between checkpoints of Samza'
+complete -c ckpt -n "__fish_ckpt_using_subcommand help; and __fish_seen_subcommand_from samza" -f -a "import" -d 'Make the first checkpoint of a job from a checkpoint of Samza'
 complete -c ckpt -n "__fish_ckpt_using_subcommand schema" -f -a "job error version run init check checkpoint list log report inspect workers verify diff restore prune pin unpin copy latest stats samza"
 complete -c ckpt -n "__fish_ckpt_using_subcommand completions" -f -a "bash elvish fish powershell zsh"

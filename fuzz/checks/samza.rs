@@ -1,9 +1,14 @@
 //! The files and messages of Apache Samza. The first byte selects a parser.
 
+use std::collections::BTreeMap;
+
+use ckpt::samza::changelog::Changelog;
+use ckpt::samza::changelog_dump::PrintedMessage;
 use ckpt::samza::checkpoint::{Checkpoint, Version};
 use ckpt::samza::checkpoint_id::CheckpointId;
 use ckpt::samza::offset_file::{OffsetFile, OffsetFileKind};
 use ckpt::samza::partition::StreamPartition;
+use ckpt::samza::serde::Serde;
 use ckpt::samza::snapshot_index::SnapshotIndex;
 use ckpt::samza::topic::Message;
 use ckpt::samza::{java_stream, names};
@@ -12,7 +17,7 @@ use ckpt::samza::{java_stream, names};
 /// were.
 pub fn check(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
-    match kind % 6 {
+    match kind % 8 {
         0 => framing(bytes),
         1 => {
             if let Ok(checkpoint) = Checkpoint::parse_v1(bytes) {
@@ -37,8 +42,41 @@ pub fn check(data: &[u8]) {
                 Err(error) => assert!(error.offset <= bytes.len() as u64),
             }
         }
-        _ => text(bytes),
+        5 => text(bytes),
+        6 => {
+            for serde in Serde::ALL {
+                match serde.read(bytes) {
+                    Ok(value) => assert!(value.to_json().get().len() >= value.to_string().len()),
+                    Err(reason) => assert!(!reason.is_empty() && serde != Serde::Bytes),
+                }
+            }
+            match PrintedMessage::parse(bytes) {
+                Ok(message) => assert!(message.key.len() + message.topic.len() < bytes.len()),
+                Err(error) => assert!(error.offset <= bytes.len() as u64),
+            }
+        }
+        _ => changelog(bytes),
     }
+}
+
+/// The state is that of a plain map. Each two bytes are a message: how far its offset is ahead, and its key and value.
+fn changelog(bytes: &[u8]) {
+    let Some((&last, bytes)) = bytes.split_first() else { return };
+    let (mut changelog, mut rows, mut offset) = (Changelog::new(Some(last.into())), BTreeMap::new(), 0u64);
+    for pair in bytes.chunks_exact(2) {
+        offset += u64::from(pair[0] % 4);
+        let (key, value) = (pair[1] % 8, pair[1] / 8);
+        let value = (value > 0).then_some([value]);
+        changelog.add(offset, &[key], value.as_ref().map(|value| &value[..])).expect("the offsets ascend");
+        if offset <= last.into() {
+            rows.insert(vec![key], value.map(|value| value.to_vec()));
+        }
+        offset += 1;
+    }
+    let contents = changelog.finish();
+    assert!(contents.doubtful.iter().all(|key| !rows.contains_key(key)));
+    let rows: Vec<_> = rows.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    assert_eq!(contents.rows, rows);
 }
 
 fn framing(bytes: &[u8]) {

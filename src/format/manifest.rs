@@ -130,7 +130,7 @@ pub enum Trigger {
     Records,
     /// SIGUSR1.
     Signal,
-    /// `ckpt checkpoint`.
+    /// `ckpt checkpoint` or `ckpt samza import`.
     Request,
     /// The input was read to its end.
     EndOfInput,

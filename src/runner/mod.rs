@@ -3,7 +3,7 @@
 //! Each room knows only the rooms below it:
 //!
 //! ```text
-//!                check                what a run would do
+//!            check, import            what a run would do; a first checkpoint of state from elsewhere
 //!                  |
 //!               pipeline              the threads of a run, from start to end
 //!              /        \
@@ -26,6 +26,7 @@ pub mod check_names;
 pub mod checkpoint;
 pub mod encoder_slots;
 pub mod error;
+pub mod import;
 pub mod job_draft;
 pub mod lineage;
 pub mod messages;

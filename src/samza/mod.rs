@@ -2,6 +2,8 @@
 //!
 //! Nothing here opens a file, and nothing is written: Samza is the only writer of its formats.
 
+pub mod changelog;
+pub mod changelog_dump;
 pub mod checkpoint;
 pub mod checkpoint_id;
 pub mod error;
@@ -10,5 +12,6 @@ pub mod marker;
 pub mod names;
 pub mod offset_file;
 pub mod partition;
+pub mod serde;
 pub mod snapshot_index;
 pub mod topic;

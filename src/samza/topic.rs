@@ -15,8 +15,15 @@ pub struct Message {
     pub value: Option<String>,
     /// When the message was written, if the dump says so.
     pub written: Option<Timestamp>,
-    /// The job, if the dump names the topic.
-    pub job: Option<String>,
+    /// The job and its id, if the dump names the topic.
+    pub job: Option<JobName>,
+}
+
+/// A job, as the name of its checkpoint topic has it: with hyphens for underscores.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobName {
+    pub job: String,
+    pub id: String,
 }
 
 /// The key of a message. The last message with a key counts.
@@ -70,7 +77,7 @@ impl Message {
             key: Key::parse(&line.key)?,
             value: line.value,
             written: millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-            job: line.topic.as_deref().and_then(parse_topic).map(str::to_owned),
+            job: line.topic.as_deref().and_then(parse_topic),
         })
     }
 }
@@ -111,10 +118,10 @@ pub fn topic_name(job: &str, id: &str) -> String {
     format!("__samza_checkpoint_ver_1_for_{}_{}", job.replace('_', "-"), id.replace('_', "-"))
 }
 
-/// Returns the name of the job in that of its checkpoint topic, with hyphens for underscores.
-pub fn parse_topic(topic: &str) -> Option<&str> {
-    let (job, _id) = topic.strip_prefix("__samza_checkpoint_ver_1_for_")?.rsplit_once('_')?;
-    Some(job)
+/// Returns the job in the name of its checkpoint topic.
+pub fn parse_topic(topic: &str) -> Option<JobName> {
+    let (job, id) = topic.strip_prefix("__samza_checkpoint_ver_1_for_")?.rsplit_once('_')?;
+    Some(JobName { job: job.to_owned(), id: id.to_owned() })
 }
 
 impl Key {
@@ -146,7 +153,7 @@ mod tests {
             key: key.clone(),
             value: value.map(str::to_owned),
             written: written.map(|millis| Timestamp::from_millisecond(millis).expect("a time")),
-            job: job.map(str::to_owned),
+            job: job.map(|job| JobName { job: job.to_owned(), id: "1".to_owned() }),
         };
         let kcat = format!(r#"{{"topic":"{topic}","ts":1795826404436,"key":{json},"payload":"{{}}"}}"#);
         for (line, expected) in [
@@ -163,7 +170,8 @@ mod tests {
     #[test]
     fn the_name_of_a_topic_has_the_job_and_its_id() {
         assert_eq!(topic_name("my_job", "1"), "__samza_checkpoint_ver_1_for_my-job_1");
-        assert_eq!(parse_topic(&topic_name("my_job", "a_b")), Some("my-job"));
+        let name = JobName { job: "my-job".to_owned(), id: "a-b".to_owned() };
+        assert_eq!(parse_topic(&topic_name("my_job", "a_b")), Some(name));
         assert_eq!(parse_topic("page-views"), None);
     }
 

@@ -49,7 +49,7 @@ const ROOMS: &[&[&str]] = &[
     &["resume"],
     &["checkpoint"],
     &["pipeline"],
-    &["check", "check_names", "job_draft", "survey"],
+    &["check", "check_names", "import", "job_draft", "survey"],
 ];
 
 /// Rooms on the same level that do not know each other: the room, and what it must not know.

@@ -94,6 +94,7 @@ fn the_examples_in_help_texts_run() {
         && tail -n 1 data/clicks-0.jsonl > line && cat line >> data/clicks-0.jsonl && ckpt run -q job.yaml \
         && mkdir samza && cp -r '$REPOSITORY/tests/samza/golden/files' samza/checkpoints \
         && cp -r '$REPOSITORY/tests/samza/golden/blobs/blobs' '$REPOSITORY/tests/samza/golden/topic/topic.jsonl' samza \
+        && cp '$REPOSITORY/tests/samza/golden/totals/topic.jsonl' . && cp '$REPOSITORY/tests/samza/golden/totals/totals-log.jsonl' log.jsonl \
         && cp -r samza yesterday";
     let root = env!("CARGO_MANIFEST_DIR");
     env.shell(&setup.replace("$REPOSITORY", root)).expect(0);

@@ -17,6 +17,10 @@ mod runs;
 #[cfg(feature = "kafka")]
 mod samza;
 #[cfg(feature = "kafka")]
+mod samza_import;
+#[cfg(feature = "kafka")]
+mod samza_live;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

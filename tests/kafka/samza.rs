@@ -133,3 +133,62 @@ fn a_topic_that_does_not_exist_or_has_several_partitions_is_refused() {
     let refused = env.run(&["samza", "inspect", &address, "--kafka-settings", "settings"]).expect(2);
     assert!(refused.stderr.contains("auto.offset.reset"), "{refused}");
 }
+
+#[test]
+fn the_state_in_a_changelog_is_what_its_dump_says() {
+    let Some(broker) = Broker::shared() else { return };
+    let env = Env::new();
+    let read = |path: &str| std::fs::read_to_string(repository::path(path)).expect("readable");
+    let (address, topic) = topic(broker, "of_totals", 1);
+    // The golden files name the changelog; this broker has it under a name of its own.
+    let checkpoints = read("tests/samza/golden/totals/topic.jsonl").replace("totals-log", "of-totals-log");
+    let changelog = read("tests/samza/golden/totals/totals-log.jsonl").replace("totals-log", "of-totals-log");
+    let lines =
+        |text: &str| -> Vec<Value> { text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() };
+    let text = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
+    for line in lines(&checkpoints) {
+        let (key, value) = (text(&line, "key"), text(&line, "payload"));
+        broker.send(&topic, [Sent { key: key.as_deref(), value: value.as_deref(), ..Sent::default() }]);
+    }
+    broker.make("of-totals-log", 2);
+    let messages: Vec<_> = lines(&changelog)
+        .iter()
+        .map(|line| (line["partition"].as_i64().expect("a number") as i32, text(line, "key"), text(line, "payload")))
+        .collect();
+    broker.send(
+        "of-totals-log",
+        messages.iter().map(|(partition, key, value)| Sent {
+            partition: *partition,
+            key: key.as_deref(),
+            value: value.as_deref(),
+            ..Sent::default()
+        }),
+    );
+    env.write("topic.jsonl", &checkpoints);
+    env.write("log.jsonl", &changelog);
+    let state = |words: &[&str]| {
+        let all =
+            ["--state", "--store", "totals", "--key-serde", "string", "--value-serde", "json", "--json", "-n", "0"];
+        let output = env.run(&[&["samza", "inspect"], words, &all].concat()).expect(0);
+        let mut document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        document["contents"].as_array_mut().expect("stores").iter_mut().for_each(|store| _ = store["job"].take());
+        document
+    };
+    let of_dump = state(&["topic.jsonl", "--changelog", "log.jsonl"]);
+    assert_eq!(of_dump["contents"][0]["keys"], 19);
+    assert_eq!(state(&[&address]), of_dump);
+    assert_eq!(state(&["topic.jsonl", "--brokers", &broker.address()]), of_dump);
+    // The other store has no topic here.
+    let missing = env.run(&["samza", "inspect", &address, "--state", "--store", "clicks"]).expect(10);
+    assert!(missing.stderr.contains("topic `clicks-log` does not exist"), "{missing}");
+    // A changelog that was made again has fewer messages, and one whose first messages were deleted lacks state.
+    env.write("short.jsonl", checkpoints.replace("of-totals-log", "of-short-log"));
+    broker.make("of-short-log", 2);
+    let inspect = |path: &str| {
+        env.run(&["samza", "inspect", path, "--state", "--store", "totals", "--brokers", &broker.address()]).expect(4)
+    };
+    assert!(inspect("short.jsonl").stderr.contains("which ends before offset 0"), "{}", inspect("short.jsonl"));
+    broker.delete_before("of-totals-log", 1, 3);
+    let deleted = inspect("topic.jsonl");
+    assert!(deleted.stderr.contains("the messages before offset 3 of the changelog"), "{deleted}");
+}

@@ -26,6 +26,8 @@ pub struct Found {
     pub refused: Vec<(String, String)>,
     /// The ways in which the messages of each dump group partitions.
     pub(super) groupers: BTreeMap<String, BTreeSet<String>>,
+    /// The ids of each job whose messages were read.
+    pub(super) ids: BTreeMap<String, BTreeSet<String>>,
     pub(super) listing: Listing,
     pub read_bytes: u64,
 }

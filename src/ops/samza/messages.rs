@@ -62,7 +62,10 @@ pub(super) fn add(
     };
     let Some(version) = message.key.version else { return };
     found.groupers.entry(source.to_owned()).or_default().insert(message.key.grouper);
-    let key = (message.job, message.key.task, version);
+    if let Some(name) = &message.job {
+        found.ids.entry(name.job.clone()).or_default().insert(name.id.clone());
+    }
+    let key = (message.job.map(|name| name.job), message.key.task, version);
     // An older checkpoint does not count once there is a newer message, whatever is in it.
     latest.remove(&key);
     let Some(value) = message.value else { return };

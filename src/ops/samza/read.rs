@@ -39,6 +39,9 @@ pub enum ReadError {
     Path { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Topic(#[from] KafkaError),
+    /// The same task may be in both, and nothing in a checkpoint names the id.
+    #[error("the messages of the ids `{first}` and `{second}` of job `{job}` cannot be told apart")]
+    SeveralIds { job: String, first: String, second: String },
 }
 
 /// What to read.
@@ -73,6 +76,11 @@ pub fn read(sources: &Sources) -> Result<Found, ReadError> {
     }
     for address in &sources.topics {
         topic::read(address, &sources.properties, &mut found, &mut latest)?;
+    }
+    for (job, ids) in &found.ids {
+        if let (Some(first), Some(second)) = (ids.first(), ids.iter().nth(1)) {
+            return Err(ReadError::SeveralIds { job: job.clone(), first: first.clone(), second: second.clone() });
+        }
     }
     found.findings.extend(incomplete(&listing, &found));
     found.listing = listing;

@@ -1,6 +1,7 @@
 //! Reads the checkpoint topic of a job from its brokers.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -55,44 +56,71 @@ pub(super) fn read(
     latest: &mut Latest,
 ) -> Result<(), KafkaError> {
     let name = topic_name(&address.job, &address.id);
-    let settings = Settings {
-        brokers: address.brokers.clone(),
-        topic: name.clone(),
-        properties: properties.to_vec(),
-        patience: PATIENCE,
-    };
-    let refused = |reason: &str| KafkaError::Refused { topic: name.clone(), reason: reason.to_owned() };
+    let settings = settings(&address.brokers, &name, properties);
     let topic = Topic::open(&settings)?;
     // The order of messages, which says which one counts, is known only within a partition.
     if topic.partition_count()? != 1 {
-        return Err(refused("a checkpoint topic has one partition, and this one has several"));
+        return Err(refused(&settings, "a checkpoint topic has one partition, and this one has several"));
     }
     let Bounds(bounds) = topic.bounds(0)?;
+    let source = address.to_string();
+    read_partition(&topic, &settings, 0, bounds, |message| {
+        found.read_bytes += (message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len)) as u64;
+        let place = format!("{source}:{}", message.offset);
+        messages::add(&source, place, parse(&name, &message), found, latest);
+    })
+}
+
+/// Returns how a topic is reached, with the `properties` of librdkafka.
+pub(super) fn settings(brokers: &str, topic: &str, properties: &[(String, String)]) -> Settings {
+    Settings {
+        brokers: brokers.to_owned(),
+        topic: topic.to_owned(),
+        properties: properties.to_vec(),
+        patience: PATIENCE,
+    }
+}
+
+/// Passes the messages of a partition with offsets in `bounds` to `take`, in their order. Fails if they cannot be read
+/// to the last one.
+pub(super) fn read_partition(
+    topic: &Topic,
+    settings: &Settings,
+    partition: u32,
+    bounds: Range<u64>,
+    mut take: impl FnMut(kafka::Message<'_>),
+) -> Result<(), KafkaError> {
     if bounds.is_empty() {
         return Ok(());
     }
-    topic.assign(&[(0, bounds.start)])?;
+    topic.assign(&[(partition, bounds.start)])?;
     let (mut next, mut last) = (bounds.start, Instant::now());
-    let source = address.to_string();
     while next < bounds.end {
         let polled = topic.poll(POLL, |message| {
-            next = message.offset + 1;
-            found.read_bytes += (message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len)) as u64;
-            let place = format!("{source}:{}", message.offset);
-            messages::add(&source, place, parse(&name, &message), found, latest);
+            // What is left of another place that was read.
+            if message.partition == partition && message.offset >= next {
+                next = message.offset + 1;
+                if message.offset < bounds.end {
+                    take(message);
+                }
+            }
         })?;
         match polled {
             Polled::Message => last = Instant::now(),
             // Behind the last message there may be offsets without one.
-            Polled::End(_) => break,
-            Polled::OutOfRange => return Err(refused("messages were deleted while it was read; try again")),
+            Polled::End(number) if number == partition => break,
+            Polled::OutOfRange => return Err(refused(settings, "messages were deleted while it was read; try again")),
             Polled::Nothing if last.elapsed() >= PATIENCE => {
-                return Err(KafkaError::Away { brokers: settings.brokers, seconds: last.elapsed().as_secs() });
+                return Err(KafkaError::Away { brokers: settings.brokers.clone(), seconds: last.elapsed().as_secs() });
             }
-            Polled::Nothing => {}
+            Polled::Nothing | Polled::End(_) => {}
         }
     }
     Ok(())
+}
+
+fn refused(settings: &Settings, reason: &str) -> KafkaError {
+    KafkaError::Refused { topic: settings.topic.clone(), reason: reason.to_owned() }
 }
 
 /// Parses a message of the topic `name`.
@@ -104,7 +132,7 @@ fn parse(name: &str, message: &kafka::Message<'_>) -> Result<Message, String> {
         key: Key::parse(key).map_err(|error| error.to_string())?,
         value: message.value.map(text).transpose()?.map(str::to_owned),
         written: millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        job: parse_topic(name).map(str::to_owned),
+        job: parse_topic(name),
     })
 }
 

@@ -10,7 +10,7 @@ mod group;
 pub mod job_facts;
 mod positions;
 pub mod priority;
-mod proof;
+pub(crate) mod proof;
 pub mod pruner;
 mod rebase;
 pub mod requests;

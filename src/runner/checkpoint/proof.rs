@@ -10,14 +10,14 @@ use crate::runner::resumable::{chains, check_tasks, fits};
 
 /// The bytes of what a checkpoint has beside its manifest and its segments.
 #[derive(Debug)]
-pub(super) struct TableBytes {
-    pub(super) index: Bytes,
-    pub(super) positions: Bytes,
-    pub(super) job: Bytes,
+pub(crate) struct TableBytes {
+    pub(crate) index: Bytes,
+    pub(crate) positions: Bytes,
+    pub(crate) job: Bytes,
 }
 
 /// Fails unless a run that resumes would accept `manifest` with these tables.
-pub(super) fn prove(manifest: &Manifest, tables: TableBytes) -> Result<(), RunError> {
+pub(crate) fn prove(manifest: &Manifest, tables: TableBytes) -> Result<(), RunError> {
     let sequence = manifest.sequence;
     accept(manifest, tables).map_err(|source| RunError::NotResumable { sequence, source: Box::new(source) })
 }

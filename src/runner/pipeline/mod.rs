@@ -18,7 +18,7 @@ pub mod gauges;
 pub mod group;
 mod key_parts;
 mod open_reader;
-mod operation;
+pub(crate) mod operation;
 pub mod paths;
 pub mod plan;
 pub mod prepare;

@@ -13,7 +13,7 @@ use crate::values::error_chain::in_one_line;
 use crate::values::lock::lock;
 
 /// Returns the name of a run, 16 hexadecimal digits, in the logs of the store and in its objects.
-pub(super) fn run_name(seed: u64) -> String {
+pub(crate) fn run_name(seed: u64) -> String {
     format!("{seed:016x}")
 }
 

@@ -6,6 +6,7 @@ use crate::support::{Env, repository};
 
 mod diff;
 mod inspect;
+mod state;
 mod verify;
 
 /// Returns an environment with the files that Samza wrote in `samza/`.

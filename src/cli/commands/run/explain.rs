@@ -59,7 +59,7 @@ fn let_go(job: impl std::fmt::Display) -> String {
 }
 
 /// Explains why a run failed, with the position in the job file if that is what must be changed.
-pub(super) fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
+pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
     let text = String::from_utf8_lossy(text);
     let in_job_file = |key: &str, value: Option<&str>, message: String| {
         job_error(&JobFileError::about(&text, &args.job, key, value, message), &text, args)

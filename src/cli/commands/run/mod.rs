@@ -27,7 +27,7 @@ use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
 
 mod events;
-mod explain;
+pub mod explain;
 mod health;
 mod http;
 pub mod job;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::changelogs::StateArgs;
 use super::open::{BrokerArgs, PATH_HELP, open, parse_version, warn_of_unreadable};
-use super::{offsets, state, stores, views};
+use super::{offsets, rows, state, stores, views};
+use crate::cli::args::most;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::table::{Column, Table};
@@ -25,6 +27,10 @@ use crate::values::units::Age;
 /// job `page-views` with id 1, which is read from its brokers. This needs a build
 /// with the feature `kafka`.
 ///
+/// With --state, shows the keys and values of stores at the checkpoint, from their
+/// changelogs: those of the brokers that the PATH names, or dumps of them. The
+/// state of one task is in memory at a time.
+///
 /// With --properties, prints the offsets as `checkpoint-tool.sh --new-offsets`
 /// reads them.
 ///
@@ -32,6 +38,7 @@ use crate::values::units::Age;
 ///   ckpt samza inspect samza/checkpoints
 ///   ckpt samza inspect samza/topic.jsonl --task 'Partition 0'
 ///   ckpt samza inspect samza/topic.jsonl --properties > offsets.properties
+///   ckpt samza inspect topic.jsonl --state --store totals --changelog log.jsonl
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -46,9 +53,21 @@ pub struct Args {
     #[arg(long)]
     pub properties: bool,
 
-    /// With --properties: the version to use where a task has both, as `task.checkpoint.read.versions` of the job says
-    #[arg(long, value_name = "1|2", value_parser = parse_version, default_value = "1", requires = "properties")]
-    pub read_version: Version,
+    /// Show the keys and values of stores
+    #[arg(long, conflicts_with = "properties")]
+    pub state: bool,
+
+    /// With --properties and --state: the version to use where a task has both, as `task.checkpoint.read.versions` of the
+    /// job says [default: 1]
+    #[arg(long, value_name = "1|2", value_parser = parse_version)]
+    pub read_version: Option<Version>,
+
+    /// With --state: show at most N rows of each store of a task; 0 means all [default: 20]
+    #[arg(long, short = 'n', value_name = "N", requires = "state")]
+    pub limit: Option<usize>,
+
+    #[command(flatten)]
+    pub changelogs: StateArgs,
 
     #[command(flatten)]
     pub brokers: BrokerArgs,
@@ -56,18 +75,36 @@ pub struct Args {
 
 /// Prints what was found.
 pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
+    check_options(args)?;
     let mut found = open(&args.paths, &args.brokers)?;
     if let Some(name) = &args.task {
         keep_task(&mut found, name)?;
     }
     let is_incomplete = warn_of_unreadable(&found, ui);
+    let version = args.read_version.unwrap_or(Version::V1);
+    if args.state {
+        let (stores, changelogs) = args.changelogs.stores(&found, &args.paths, &args.brokers, version)?;
+        let shown = rows::show(&stores, &changelogs, args.changelogs.serdes(), most(args.limit.or(Some(20))), ui)?;
+        return Ok(if is_incomplete { Exit::Incomplete } else { shown });
+    }
     match (args.properties, ui.is_json()) {
         (true, true) => return Err(CliError::usage("`--properties` and `--json` cannot be used together")),
-        (true, false) => offsets::show_properties(&found.tasks, args.read_version, ui)?,
+        (true, false) => offsets::show_properties(&found.tasks, version, ui)?,
         (false, true) => views::print(&found, ui)?,
         (false, false) => show(&found, ui)?,
     }
     Ok(if is_incomplete { Exit::Incomplete } else { Exit::Clean })
+}
+
+/// Refuses options that say nothing without another one.
+fn check_options(args: &Args) -> Result<(), CliError> {
+    if args.read_version.is_some() && !args.properties && !args.state {
+        return Err(CliError::usage("`--read-version` needs `--properties` or `--state`"));
+    }
+    if args.changelogs.is_given() && !args.state {
+        return Err(CliError::usage("the options about stores and changelogs need `--state`"));
+    }
+    Ok(())
 }
 
 fn keep_task(found: &mut Found, name: &str) -> Result<(), CliError> {

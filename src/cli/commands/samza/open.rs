@@ -56,12 +56,16 @@ fn sources(paths: &[PathBuf], brokers: &BrokerArgs) -> Result<Sources, CliError>
             return Err(CliError::usage(message).hint("read one at a time, or compare them with `ckpt samza diff`"));
         }
     }
-    if let Some(path) = &brokers.kafka_settings {
-        let text = fs::read_to_string(path).map_err(|error| CliError::io("read", path, &error))?;
-        sources.properties = parse_properties(&text)
-            .map_err(|line| CliError::usage(format!("line {line} of `{}` is not `name=value`", path.display())))?;
-    }
+    sources.properties = properties(brokers)?;
     Ok(sources)
+}
+
+/// Reads the properties of librdkafka.
+pub(super) fn properties(brokers: &BrokerArgs) -> Result<Vec<(String, String)>, CliError> {
+    let Some(path) = &brokers.kafka_settings else { return Ok(Vec::new()) };
+    let text = fs::read_to_string(path).map_err(|error| CliError::io("read", path, &error))?;
+    parse_properties(&text)
+        .map_err(|line| CliError::usage(format!("line {line} of `{}` is not `name=value`", path.display())))
 }
 
 /// Adds the exit code and hints to an error.
@@ -71,14 +75,27 @@ fn explain(error: ReadError) -> CliError {
             CliError::not_found(format!("`{}` does not exist", path.display()))
         }
         ReadError::Path { path, source } => CliError::io("read", path, &source),
-        ReadError::Topic(error @ (KafkaError::Unavailable | KafkaError::Setting { .. })) => {
-            CliError::usage(error.to_string())
+        ReadError::SeveralIds { .. } => {
+            CliError::usage(error.to_string()).hint("read one at a time, or compare them with `ckpt samza diff`")
         }
-        ReadError::Topic(error @ KafkaError::UnknownTopic { .. }) => CliError::of(Exit::NotFound, &error)
-            .hint("check the name and the id of the job, and that it uses `KafkaCheckpointManagerFactory`"),
-        ReadError::Topic(error @ KafkaError::Away { .. }) => CliError::of(Exit::Failed, &error)
+        ReadError::Topic(error) => explain_topic(
+            error,
+            "check the name and the id of the job, and that it uses `KafkaCheckpointManagerFactory`",
+        ),
+    }
+}
+
+/// Does the same for a topic; `missing` is the hint if there is no such topic.
+pub(super) fn explain_topic(error: KafkaError, missing: &str) -> CliError {
+    match error {
+        KafkaError::Unavailable | KafkaError::Setting { .. } => CliError::usage(error.to_string()),
+        KafkaError::UnknownTopic { .. } => CliError::of(Exit::NotFound, &error).hint(missing),
+        KafkaError::Away { .. } => CliError::of(Exit::Failed, &error)
             .hint("check the addresses of the brokers, and `--kafka-settings` if they ask for TLS or a login"),
-        ReadError::Topic(error) => CliError::of(Exit::Failed, &error),
+        KafkaError::Refused { .. }
+        | KafkaError::Unwritable { .. }
+        | KafkaError::Unsent { .. }
+        | KafkaError::Fenced { .. } => CliError::of(Exit::Failed, &error),
     }
 }
 

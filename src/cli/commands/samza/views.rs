@@ -103,7 +103,7 @@ impl<'a> From<&'a Checkpoint> for ContentsView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct OffsetView<'a> {
+pub(super) struct OffsetView<'a> {
     system: &'a str,
     stream: &'a str,
     partition: u32,
@@ -111,7 +111,7 @@ struct OffsetView<'a> {
 }
 
 impl<'a> OffsetView<'a> {
-    fn new(partition: &'a StreamPartition, offset: &'a Offset) -> OffsetView<'a> {
+    pub(super) fn new(partition: &'a StreamPartition, offset: &'a Offset) -> OffsetView<'a> {
         let StreamPartition { system, stream, partition } = partition;
         OffsetView { system, stream, partition: *partition, offset: offset.as_deref() }
     }

@@ -19,7 +19,7 @@ public class RunJob {
     Map<String, String> map = new HashMap<>();
     properties.forEach((key, value) -> map.put((String) key, (String) value));
     LocalApplicationRunner runner =
-        new LocalApplicationRunner(new LegacyTaskApplication(Counter.class.getName()), new MapConfig(map));
+        new LocalApplicationRunner(new LegacyTaskApplication(map.get("task.class")), new MapConfig(map));
     runner.run(null);
     runner.waitForFinish(java.time.Duration.ofSeconds(Long.parseLong(args[1])));
     System.out.println("status " + runner.status());

@@ -1,0 +1,107 @@
+//! The positions of partitions that another program has read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::format::positions::{MessagePosition, PositionRow};
+use crate::input::error::InputError;
+use crate::input::messages::digest;
+use crate::input::prefix_digest::PrefixDigest;
+use crate::input::topic::connection::{Watch, settings};
+use crate::input::topic::listing::partition;
+use crate::input::topic::proof::resume_at;
+use crate::job::model::{OnGone, TopicSpec};
+use crate::kafka::{Polled, Topic};
+use crate::values::digest::Digest;
+
+/// How long one poll waits.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Returns the number of partitions that `topic` has.
+pub fn partition_count(topic: &TopicSpec, base: &Path) -> Result<u32, InputError> {
+    Ok(Topic::open(&settings(topic, base)?)?.partition_count()?)
+}
+
+/// Returns the positions of a run that continues after another program. `last` has the offset of the last message that
+/// each partition has applied, by their numbers; a partition without one is read from its first message. Each position
+/// has task `number` and the cut 0, and counts no records.
+///
+/// A position is bound to the topic as every other is: by its id, and by a digest of the last message, if the topic still
+/// has that. Fails if messages that come next are gone, or if the topic ends before.
+pub fn adopt(topic: &TopicSpec, base: &Path, last: &[Option<u64>]) -> Result<Vec<PositionRow>, InputError> {
+    let client = Topic::open(&settings(topic, base)?)?;
+    let id = client.id()?;
+    let mut rows = Vec::new();
+    let mut open: BTreeMap<u32, u64> = BTreeMap::new();
+    for (number, last) in (0..).zip(last) {
+        let partition = partition(&topic.topic, number).name;
+        let bounds = client.bounds(number)?;
+        let offset = last.map_or(bounds.0.start, |last| last + 1);
+        let message = MessagePosition { topic_id: id.clone(), offset, leader_epoch: None, proof_offset: None };
+        resume_at(&partition, &message, id.as_ref(), &bounds, OnGone::Stop)?;
+        if let Some(last) = last.filter(|last| bounds.0.contains(last)) {
+            open.insert(number, last);
+        }
+        rows.push(unproven(partition, number, message));
+    }
+    for (number, offset, digest) in digests(&client, &mut Watch::new(topic), open)? {
+        let row = &mut rows[number as usize];
+        row.fingerprint = digest;
+        if let Some(message) = &mut row.message {
+            message.proof_offset = Some(offset);
+        }
+    }
+    Ok(rows)
+}
+
+fn unproven(partition: String, number: u32, message: MessagePosition) -> PositionRow {
+    PositionRow {
+        task: Some(number),
+        cut: 0,
+        offset: 0,
+        record: 0,
+        ended: false,
+        file_bytes: None,
+        fingerprint: PrefixDigest::at_start(&partition).finish(),
+        event_time: None,
+        watermark: None,
+        generation_of: None,
+        inode: None,
+        etag: None,
+        message: Some(message),
+        committed: None,
+        partition,
+    }
+}
+
+/// Reads the messages at the offsets `open` of partitions. Leaves out those that the topic has compacted.
+fn digests(
+    topic: &Topic,
+    watch: &mut Watch,
+    mut open: BTreeMap<u32, u64>,
+) -> Result<Vec<(u32, u64, Digest)>, InputError> {
+    let mut digests = Vec::new();
+    if open.is_empty() {
+        return Ok(digests);
+    }
+    topic.assign(&open.iter().map(|(number, offset)| (*number, *offset)).collect::<Vec<_>>())?;
+    while !open.is_empty() {
+        let polled = topic.poll(POLL, |message| {
+            if let Some(expected) = open.remove(&message.partition)
+                && message.offset == expected
+            {
+                let digest = digest(message.key, message.value, message.time);
+                digests.push((message.partition, expected, digest));
+            }
+        })?;
+        match polled {
+            Polled::End(number) => _ = open.remove(&number),
+            // It was deleted since its bounds were asked for.
+            Polled::OutOfRange => break,
+            Polled::Message | Polled::Nothing => {}
+        }
+        watch.look(topic)?;
+    }
+    Ok(digests)
+}
