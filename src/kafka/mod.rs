@@ -10,6 +10,8 @@ mod error;
 #[cfg(feature = "kafka")]
 mod member;
 mod message;
+#[cfg(feature = "kafka")]
+mod metadata;
 mod settings;
 #[cfg(feature = "kafka")]
 mod topic_id;

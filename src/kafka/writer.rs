@@ -14,6 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::kafka::client::{Topic, create, create_error, is_final, set_all};
 use crate::kafka::error::KafkaError;
 use crate::kafka::message::{Mark, Outgoing};
+use crate::kafka::metadata::metadata;
 use crate::kafka::settings::{Settings, WRITER_PROPERTIES};
 use crate::values::lock::lock;
 
@@ -195,11 +196,11 @@ fn mark(consumer: &BaseConsumer<Silent>, settings: &Settings) -> Result<Option<M
         Some(code) if is_lasting(code) => KafkaError::Unwritable { topic: topic(), reason: code.to_string() },
         _ => KafkaError::Away { brokers: settings.brokers.clone(), seconds: REQUEST_PATIENCE.as_secs() },
     };
-    let found = consumer.committed_offsets(wanted, REQUEST_PATIENCE).map_err(|error| unread(&error))?;
-    let Some(found) = found.find_partition(&settings.topic, MARKED_PARTITION) else { return Ok(None) };
+    let offsets = consumer.committed_offsets(wanted, REQUEST_PATIENCE).map_err(|error| unread(&error))?;
+    let Some(found) = offsets.find_partition(&settings.topic, MARKED_PARTITION) else { return Ok(None) };
     found.error().map_err(|error| unread(&error))?;
     let Offset::Offset(number) = found.offset() else { return Ok(None) };
-    Ok(Some(Mark { number: number.max(0).unsigned_abs(), text: found.metadata().to_owned() }))
+    Ok(Some(Mark { number: number.max(0).unsigned_abs(), text: metadata(&offsets, &settings.topic, MARKED_PARTITION) }))
 }
 
 /// Returns whether another writer has the name by now.

@@ -8,6 +8,8 @@ use rustix::process::Signal;
 
 use super::runs::{ended, run, signal, start, until};
 use crate::support::Env;
+#[cfg(feature = "s3")]
+use crate::support::bucket::Bucket;
 use crate::support::kafka::{Broker, Received, Sent};
 use crate::support::random::Random;
 
@@ -462,4 +464,45 @@ fn rows_that_a_program_emits_are_sent_without_a_key() {
         .collect();
     twice.sort_unstable();
     assert_eq!(twice, (0..30).map(|key| 2 * key).collect::<Vec<u64>>());
+}
+
+#[test]
+#[cfg(feature = "s3")]
+fn two_runs_on_one_store_in_a_bucket_send_each_row_once() {
+    let (Some(broker), Some(bucket)) = (Broker::shared(), Bucket::fresh()) else { return };
+    let (mut env, output) = (Env::new(), broker.topic(2));
+    bucket.reach_from(&mut env);
+    let write = |follow: bool| {
+        file_job(&env, broker, &output, "", follow);
+        env.write("job.yaml", env.read("job.yaml").replace("store: store", &format!("store: '{}'", bucket.url)));
+    };
+    let mut count = 0;
+    for round in 0..3 {
+        write(true);
+        append(&env, count..count + 10);
+        count += 10;
+        let mut first = start(&env);
+        until(&env, "the first run sends", || committed(broker, &output).len() == count as usize);
+        let mut second = start(&env);
+        if round > 0 {
+            append(&env, count..count + 10);
+            count += 10;
+        }
+        until(&env, "the second run sends or stops", || {
+            append(&env, count..count + 1);
+            count += 1;
+            std::thread::sleep(Duration::from_millis(200));
+            first.0.try_wait().expect("waited").is_some() || second.0.try_wait().expect("waited").is_some()
+        });
+        for run in [&mut first, &mut second] {
+            run.0.kill().expect("killed");
+            run.0.wait().expect("waited");
+        }
+        write(false);
+        run(&env).expect(0);
+        let mut keys: Vec<u64> =
+            committed(broker, &output).iter().map(|message| message.key.as_ref().unwrap().parse().unwrap()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, (0..count).collect::<Vec<u64>>(), "round {round}");
+    }
 }

@@ -49,7 +49,7 @@ impl ShardChanges {
     }
 }
 
-/// Stages the file of checkpoint `sequence` with the changes of `shards`, as [`visit_changes`] passes them, and flushes it.
+/// Stages the file of checkpoint `sequence` with the changes of `shards`, in the order of `visit_changes`, and flushes it.
 /// Returns `None` if there are no changes.
 pub fn stage_changes(
     plan: &OutputPlan,
