@@ -2,21 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::format::positions::{MessagePosition, PositionRow};
 use crate::input::error::InputError;
-use crate::input::messages::digest;
 use crate::input::prefix_digest::PrefixDigest;
 use crate::input::topic::connection::{Watch, settings};
 use crate::input::topic::listing::partition;
-use crate::input::topic::proof::resume_at;
+use crate::input::topic::proof::{digests, resume_at};
 use crate::job::model::{OnGone, TopicSpec};
-use crate::kafka::{Polled, Topic};
-use crate::values::digest::Digest;
-
-/// How long one poll waits.
-const POLL: Duration = Duration::from_millis(100);
+use crate::kafka::Topic;
 
 /// Returns the number of partitions that `topic` has.
 pub fn partition_count(topic: &TopicSpec, base: &Path) -> Result<u32, InputError> {
@@ -45,7 +39,8 @@ pub fn adopt(topic: &TopicSpec, base: &Path, last: &[Option<u64>]) -> Result<Vec
         }
         rows.push(unproven(partition, number, message));
     }
-    for (number, offset, digest) in digests(&client, &mut Watch::new(topic), open)? {
+    let (found, _) = digests(&client, open, &mut Watch::new(topic))?;
+    for (number, (offset, digest)) in found {
         let row = &mut rows[number as usize];
         row.fingerprint = digest;
         if let Some(message) = &mut row.message {
@@ -73,35 +68,4 @@ fn unproven(partition: String, number: u32, message: MessagePosition) -> Positio
         committed: None,
         partition,
     }
-}
-
-/// Reads the messages at the offsets `open` of partitions. Leaves out those that the topic has compacted.
-fn digests(
-    topic: &Topic,
-    watch: &mut Watch,
-    mut open: BTreeMap<u32, u64>,
-) -> Result<Vec<(u32, u64, Digest)>, InputError> {
-    let mut digests = Vec::new();
-    if open.is_empty() {
-        return Ok(digests);
-    }
-    topic.assign(&open.iter().map(|(number, offset)| (*number, *offset)).collect::<Vec<_>>())?;
-    while !open.is_empty() {
-        let polled = topic.poll(POLL, |message| {
-            if let Some(expected) = open.remove(&message.partition)
-                && message.offset == expected
-            {
-                let digest = digest(message.key, message.value, message.time);
-                digests.push((message.partition, expected, digest));
-            }
-        })?;
-        match polled {
-            Polled::End(number) => _ = open.remove(&number),
-            // It was deleted since its bounds were asked for.
-            Polled::OutOfRange => break,
-            Polled::Message | Polled::Nothing => {}
-        }
-        watch.look(topic)?;
-    }
-    Ok(digests)
 }

@@ -23,6 +23,9 @@ pub(super) struct Resumed {
     pub(super) lost_from: Option<u64>,
 }
 
+/// Offsets of messages, with their digests, by the numbers of the partitions.
+pub(super) type Digests = BTreeMap<u32, (u64, Digest)>;
+
 /// Decides where a partition that has `bounds` now resumes from `position`.
 pub(super) fn resume_at(
     partition: &str,
@@ -55,33 +58,42 @@ pub(super) fn prove(
     rows: &BTreeMap<u32, (&PositionRow, Bounds)>,
     watch: &mut Watch,
 ) -> Result<Vec<InputNote>, InputError> {
-    let mut notes = Vec::new();
-    let mut open: BTreeMap<u32, (u64, &PositionRow)> = BTreeMap::new();
-    for (number, (row, Bounds(bounds))) in rows {
-        let proof = row.message.as_ref().and_then(|message| message.proof_offset);
-        if let Some(offset) = proof.filter(|offset| bounds.contains(offset)) {
-            open.insert(*number, (offset, row));
-        }
-    }
-    if open.is_empty() {
-        return Ok(notes);
-    }
-    let starts: Vec<(u32, u64)> = open.iter().map(|(number, (offset, _))| (*number, *offset)).collect();
-    topic.assign(&starts)?;
-    while !open.is_empty() {
-        let mut found: Option<(u32, u64, Digest)> = None;
-        let polled = topic.poll(POLL, |message| {
-            let digest = digest(message.key, message.value, message.time);
-            found = Some((message.partition, message.offset, digest));
-        })?;
-        if let Some((number, offset, digest)) = found
-            && let Some((expected, row)) = open.remove(&number)
-            // A compacted topic may not have the message any more.
-            && offset == expected
-            && digest != row.fingerprint
-        {
+    let proof = |row: &PositionRow, bounds: &Bounds| {
+        row.message.as_ref()?.proof_offset.filter(|offset| bounds.0.contains(offset))
+    };
+    let open = rows.iter().filter_map(|(number, (row, bounds))| Some((*number, proof(row, bounds)?)));
+    let (found, notes) = digests(topic, open.collect(), watch)?;
+    for (number, (offset, digest)) in found {
+        let (row, _) = &rows[&number];
+        if digest != row.fingerprint {
             return Err(InputError::OtherMessage { partition: row.partition.clone(), offset });
         }
+    }
+    Ok(notes)
+}
+
+/// Reads the messages at the offsets `open` of partitions. Returns these offsets with the digests of the messages, without
+/// those that the topic has not any more, and what people should know.
+pub(super) fn digests(
+    topic: &Topic,
+    mut open: BTreeMap<u32, u64>,
+    watch: &mut Watch,
+) -> Result<(Digests, Vec<InputNote>), InputError> {
+    let (mut digests, mut notes) = (Digests::new(), Vec::new());
+    if open.is_empty() {
+        return Ok((digests, notes));
+    }
+    let starts: Vec<(u32, u64)> = open.iter().map(|(number, offset)| (*number, *offset)).collect();
+    topic.assign(&starts)?;
+    while !open.is_empty() {
+        let polled = topic.poll(POLL, |message| {
+            // A compacted topic may not have the message any more, and then sends a later one.
+            if let Some(offset) = open.remove(&message.partition)
+                && message.offset == offset
+            {
+                digests.insert(message.partition, (offset, digest(message.key, message.value, message.time)));
+            }
+        })?;
         match polled {
             Polled::End(number) => _ = open.remove(&number),
             // It was deleted since its bounds were asked for; that is found out when the partition is read.
@@ -90,7 +102,7 @@ pub(super) fn prove(
         }
         notes.extend(watch.look(topic)?);
     }
-    Ok(notes)
+    Ok((digests, notes))
 }
 
 #[cfg(test)]

@@ -97,14 +97,13 @@ fn read_topic(
         return Err(KafkaError::UnknownTopic { topic: store.changelog.to_string() }.into());
     }
     let Bounds(bounds) = topic.bounds(partition)?;
-    if let Some(last) = store.last {
-        if bounds.end <= last {
-            return Err(too_short(store, last, format!("ends before offset {}", bounds.end)));
-        }
-        if bounds.start > 0 {
-            let (task, changelog, first) = (store.task.clone(), store.changelog.to_string(), bounds.start);
-            return Err(StateError::Deleted { task, changelog, first });
-        }
+    // What was deleted may have been part of the state, even if the changelog was empty at the checkpoint.
+    if bounds.start > 0 {
+        let (task, changelog, first) = (store.task.clone(), store.changelog.to_string(), bounds.start);
+        return Err(StateError::Deleted { task, changelog, first });
+    }
+    if let Some(last) = store.last.filter(|last| bounds.end <= *last) {
+        return Err(too_short(store, last, format!("ends before offset {}", bounds.end)));
     }
     let mut failure = None;
     read_partition(&topic, &settings, partition, bounds, |message| {
