@@ -164,21 +164,22 @@ fn windows_of_a_key_stay_in_the_task_of_their_messages() {
         ..Sent::default()
     };
     broker.send(&topic, [sent(0, "a", 0), sent(1, "b", 10_000), sent(1, "b", 20_000), sent(0, "a", 61_000)]);
-    let text = |until: &str, output: &str| {
+    // A partition without news does not hold windows back for long, so a run on a slow machine may publish the first ones.
+    let text = |until: &str| {
         format!(
             "job: j\ninput: {{kafka: {{brokers: '{}', topic: {topic}{until}}}, format: json}}\nkey: _key\n\
              tasks: partitions\nprocess: {{aggregate: {{n: count}}, window: {{time: _time, unit: ms, every: 1m}}}}\n\
-             checkpoint: {{store: store, schedule: 50ms}}\n{output}",
+             checkpoint: {{store: store, schedule: 50ms}}\noutput: {{files: out/, emit: changes}}\n",
             broker.address()
         )
     };
-    env.write("job.yaml", text("", ""));
+    env.write("job.yaml", text(""));
     let mut child = start(&env);
     until(&env, "all are applied", || records(&env) == 4);
     env.run(&["verify", "--deep", "store"]).expect(0);
     signal(&child.0, Signal::TERM);
     assert_eq!(ended(&env, &mut child), Some(0));
-    env.write("job.yaml", text(", until: latest", "output: out/\n"));
+    env.write("job.yaml", text(", until: latest"));
     run(&env).expect(0);
     let mut counts: Vec<(String, u64)> = Vec::new();
     for file in std::fs::read_dir(env.path("out")).unwrap() {
