@@ -221,6 +221,33 @@ fn deltas_that_repeat_byte_for_byte_are_committed_as_others_are() {
 }
 
 #[test]
+fn a_worker_that_sleeps_while_others_take_its_partitions_and_prune_changes_none_of_them() {
+    let prune = |grace| [Worker("a", &[(&[0, 1], 2)]), Worker("b", &[(&[1, 2, 3], 3)]), Prune(grace)];
+    perform_all("asleep", 2 * SAMPLE, Records::Counting, &mut Random(seed(0x0964)), |before| {
+        let calls = calls_of(&prune(Duration::ZERO), before)[0];
+        let mut plays = Vec::new();
+        for at in 0..calls {
+            for grace in [Duration::ZERO, Duration::from_secs(86_400)] {
+                plays.push(Play::of(&prune(grace), &[Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)]));
+            }
+        }
+        plays
+    });
+}
+
+#[test]
+fn a_number_that_was_used_and_pruned_while_a_worker_slept_before_its_commit_is_not_used_again() {
+    let actors = [Worker("a", &[(&[0, 1], 1)]), Worker("b", &[(&[1, 2, 3], 3)]), Prune(Duration::from_secs(86_400))];
+    for before in Place::both(Records::Counting) {
+        let calls = calls_of(&actors, &before)[0];
+        // The commit is one of the last calls.
+        for at in calls.saturating_sub(10)..calls {
+            Play::of(&actors, &[Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)]).perform(&before);
+        }
+    }
+}
+
+#[test]
 fn a_prune_beside_a_worker_deletes_nothing_that_it_is_about_to_commit() {
     let actors = [Worker("a", &[(&[0, 1, 2, 3], 2)]), Prune(Duration::ZERO), Worker("b", &[(&[3], 1)])];
     perform_all("prune", 2 * SAMPLE, Records::Counting, &mut Random(seed(0x0965)), |before| {
