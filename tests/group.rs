@@ -1,7 +1,7 @@
 //! Several workers commit to one store, without a broker: the commits are the real ones, the storage is simulated, and the
 //! records are made up.
 //!
-//! Whoever has which partitions, and however the calls of the workers interleave, each checkpoint has of each partition a
+//! Whatever partitions each of them has, and however the calls of the workers interleave, each checkpoint has of each partition a
 //! state and an offset that a worker had at one cut; no partition goes back; no record counts twice or is lost; and a
 //! worker whose partition was taken never changes it again.
 //!

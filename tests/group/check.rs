@@ -1,4 +1,4 @@
-//! What must hold of the store at every moment, whoever has committed what.
+//! What must hold of the store at every moment, whichever worker has committed what.
 
 use std::collections::BTreeMap;
 use std::fmt;
