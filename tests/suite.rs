@@ -18,6 +18,7 @@ mod expressions;
 mod format_tables;
 mod fuzz_corpus;
 mod golden;
+mod group;
 mod growth;
 mod hostile;
 mod job_file;

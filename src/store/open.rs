@@ -124,7 +124,8 @@ impl Store {
 
     /// Opens the store at `place` for one of several workers, see [`Store::lock_shared`].
     pub fn open_for_group(place: Arc<dyn Storage>, holder: &str) -> Result<(Store, StoreLock), StoreError> {
-        let (store, _) = Store::open_for_run(vec![place], 1)?;
+        let (mut store, _) = Store::open_for_run(vec![place], 1)?;
+        store.is_shared = true;
         let lock = store.lock_shared(holder)?;
         store.prepare(&[])?;
         Ok((store, lock))

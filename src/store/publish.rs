@@ -240,6 +240,9 @@ impl Store {
         for &index in self.order.iter().filter(|index| sound.contains(index)) {
             let replica = &self.replicas[index];
             let committed = match is_new {
+                true if self.is_shared && !replica.is_remote() => {
+                    replica.commit_after_all(sequence, &files).map(|()| false)
+                }
                 true => replica.commit_and_look(sequence, manifest, sums.as_bytes()),
                 false => replica.commit(sequence, &files).map(|()| false).map_err(StoreError::from),
             };

@@ -163,7 +163,20 @@ impl Replica {
         self.storage.create_dir(&layout::checkpoint_dir(sequence), files)
     }
 
-    /// Does the same, and in object storage returns whether a checkpoint with a higher number exists now, see
+    /// Does the same where other workers may commit at the same time. Fails with [`StoreError::NumberTaken`] if the number
+    /// was used before, even if its checkpoint was pruned since.
+    ///
+    /// The latest checkpoint is never pruned, and workers commit one after another. So a number after that of the latest
+    /// is free, and was never used.
+    pub(super) fn commit_after_all(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StoreError> {
+        let _lock = self.lock_objects()?;
+        match self.sequences_in(CHECKPOINTS)?.last() {
+            Some(latest) if *latest >= sequence => Err(StoreError::NumberTaken { sequence }),
+            _ => Ok(self.commit(sequence, files)?),
+        }
+    }
+
+    /// Does the same as [`Replica::commit`], and in object storage returns whether a checkpoint with a higher number exists now, see
     /// [`Replica::has_newer`].
     pub(super) fn commit_and_look(&self, sequence: Sequence, manifest: &[u8], sums: &[u8]) -> Result<bool, StoreError> {
         let (root, sums) = ((MANIFEST_FILE, manifest), (SUMS_FILE, sums));

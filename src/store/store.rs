@@ -45,6 +45,8 @@ pub struct Store {
     /// The order in which replicas are committed to, the same for all writers: the first decides who gets a number.
     pub(super) order: Vec<usize>,
     pub(super) health: Arc<Health>,
+    /// Whether other workers may commit at the same time, see [`Store::open_for_group`].
+    pub(super) is_shared: bool,
 }
 
 /// A place that should be a replica and cannot be used as one.
@@ -66,7 +68,8 @@ impl Store {
         let replicas = replicas.into_iter().map(Replica::new).collect();
         let (unavailable, not_read, places_unread) = (Vec::new(), Vec::new(), None);
         let (patience, health) = (PATIENCE, Arc::default());
-        Store { file, unavailable, not_read, places_unread, patience, replicas, min_copies, order, health }
+        let is_shared = false;
+        Store { file, unavailable, not_read, places_unread, patience, replicas, min_copies, order, health, is_shared }
     }
 
     /// Returns the replicas, the one that is read first at the front.

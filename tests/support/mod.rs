@@ -32,6 +32,7 @@ pub mod repository;
 pub mod simulated;
 pub mod store_builder;
 pub mod terminal;
+pub mod turns;
 pub mod writers;
 
 /// A directory of its own, and the binary with a cleared environment in it.

@@ -53,6 +53,8 @@ struct State {
     pending: Vec<Pending>,
     /// Which process holds which lock.
     held: BTreeMap<String, (u64, String)>,
+    /// Which processes share which lock.
+    shared: BTreeMap<String, BTreeSet<u64>>,
     processes: u64,
     temporaries: u64,
     /// Where it is mounted, for messages.
@@ -276,7 +278,7 @@ impl Disk {
 
     /// Returns the disk as it is once all processes are dead: an independent copy.
     pub fn after_death(&self) -> Disk {
-        let state = State { held: BTreeMap::new(), ..self.state().clone() };
+        let state = State { held: BTreeMap::new(), shared: BTreeMap::new(), ..self.state().clone() };
         Disk(Arc::new(Mutex::new(state)))
     }
 
@@ -699,11 +701,29 @@ impl FileSystem for SimulatedStorage {
         if let Some((_, holder)) = state.held.get(path.as_str()) {
             return Err(StorageError::Held { path: shown(path.as_str()), holder: holder.clone() });
         }
+        if state.shared.get(path.as_str()).is_some_and(|ids| !ids.is_empty()) {
+            return Err(StorageError::Held { path: shown(path.as_str()), holder: "several processes".to_owned() });
+        }
         done.answer("lock", path.as_str())?;
         state.held.insert(path.to_string(), (self.id, holder.to_owned()));
         let edits = |content: &[u8]| vec![(path.to_string(), file(content))];
         // No sync covers it: it need not be durable.
         state.change(u64::MAX - 1, vec![edits(b""), edits(holder.as_bytes())]);
+        Ok(Box::new(SimulatedLock { disk: self.disk.clone(), path: path.to_string(), id: self.id }))
+    }
+
+    fn lock_shared(&self, path: &RelPath, _holder: &str) -> Result<Box<dyn LockGuard>, StorageError> {
+        let done = self.process.call("lock", path.as_str())?;
+        let mut state = self.disk.state();
+        state.check_writable(path)?;
+        if let Some((_, holder)) = state.held.get(path.as_str()) {
+            return Err(StorageError::Held { path: shown(path.as_str()), holder: holder.clone() });
+        }
+        done.answer("lock", path.as_str())?;
+        state.shared.entry(path.to_string()).or_default().insert(self.id);
+        if !state.seen.contains_key(path.as_str()) {
+            state.change(u64::MAX - 1, vec![vec![(path.to_string(), file(b""))]]);
+        }
         Ok(Box::new(SimulatedLock { disk: self.disk.clone(), path: path.to_string(), id: self.id }))
     }
 }
@@ -723,6 +743,9 @@ impl Drop for SimulatedLock {
         let mut state = self.disk.state();
         if state.held.get(&self.path).is_some_and(|(id, _)| *id == self.id) {
             state.held.remove(&self.path);
+        }
+        if let Some(ids) = state.shared.get_mut(&self.path) {
+            ids.remove(&self.id);
         }
     }
 }

@@ -90,8 +90,9 @@ impl Checkpointer {
         for (shard, chain) in chains.iter_mut().enumerate() {
             let known = self.lineage.chains.get(shard).map_or(&[][..], Vec::as_slice);
             if group.share.contains(&(shard as u32)) {
-                let new = chain.iter_mut().filter(|row| !known.iter().any(|known| known.object == row.object));
-                new.for_each(|row| row.cut += group.shift);
+                // A new segment may have the bytes of an older one, but then it has another cut or place.
+                let new = chain.iter_mut().enumerate().filter(|(level, row)| known.get(*level) != Some(row));
+                new.for_each(|(_, row)| row.cut += group.shift);
             } else {
                 *chain = known.to_vec();
             }
