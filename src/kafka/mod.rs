@@ -28,6 +28,6 @@ pub use member::Member;
 pub use message::{AtEnd, Bounds, Division, Mark, Message, Outgoing, Polled};
 pub use settings::{OWN_PROPERTIES, Settings, WRITER_PROPERTIES, is_secret, parse_properties};
 #[cfg(not(feature = "kafka"))]
-pub use unavailable::{Member, Topic, Writer, look_at_mark};
+pub use unavailable::{Marks, Member, Topic, Writer, look_at_mark};
 #[cfg(feature = "kafka")]
-pub use writer::{Writer, look_at_mark};
+pub use writer::{Marks, Writer, look_at_mark};

@@ -34,8 +34,19 @@ pub struct Writer {
     /// The name of the group and of the writer.
     name: String,
     producer: BaseProducer<Deliveries>,
-    /// Reads the mark.
+    marks: Marks,
+}
+
+/// Reads the mark of a topic that somebody else may be writing.
+pub struct Marks {
+    settings: Settings,
     consumer: BaseConsumer<Silent>,
+}
+
+impl std::fmt::Debug for Marks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Marks").field("topic", &self.settings.topic).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Writer {
@@ -88,8 +99,7 @@ impl Writer {
             let reason = "ckpt sets it itself".to_owned();
             return Err(KafkaError::Setting { property: property.clone(), reason });
         }
-        Topic::open(settings)?;
-        let consumer = group_consumer(settings, name)?;
+        let marks = Marks::open(settings, name)?;
         let mut config = ClientConfig::new();
         config
             .set("client.id", "ckpt")
@@ -100,7 +110,7 @@ impl Writer {
         set_all(&mut config, settings)?;
         config.set("transactional.id", name);
         let producer = config.create_with_context(Deliveries::default()).map_err(create_error)?;
-        let writer = Writer { settings: settings.clone(), name: name.to_owned(), producer, consumer };
+        let writer = Writer { settings: settings.clone(), name: name.to_owned(), producer, marks };
         let ready = writer.producer.init_transactions(settings.patience);
         ready.map_err(|error| writer.failure(&error))?;
         Ok(writer)
@@ -108,7 +118,7 @@ impl Writer {
 
     /// Returns the mark that the last committed transaction has set. Waits for one that is being committed.
     pub fn mark(&self) -> Result<Option<Mark>, KafkaError> {
-        mark(&self.consumer, &self.settings)
+        self.marks.read(REQUEST_PATIENCE)
     }
 
     /// Begins a transaction.
@@ -147,7 +157,7 @@ impl Writer {
         let number = i64::try_from(mark.number).unwrap_or(i64::MAX);
         marked.set_offset(Offset::Offset(number)).map_err(|error| self.failure(&error))?;
         marked.set_metadata(&mark.text);
-        let group = self.consumer.group_metadata().expect("the consumer has a group");
+        let group = self.marks.consumer.group_metadata().expect("the consumer has a group");
         let committed = self
             .producer
             .send_offsets_to_transaction(&offsets, &group, REQUEST_PATIENCE)
@@ -174,33 +184,38 @@ impl Writer {
     }
 }
 
+impl Marks {
+    /// Opens the marks of the group `name` in a topic, which must exist.
+    pub fn open(settings: &Settings, name: &str) -> Result<Marks, KafkaError> {
+        Topic::open(settings)?;
+        let mut config = ClientConfig::new();
+        config.set("client.id", "ckpt");
+        set_all(&mut config, settings)?;
+        config.set("group.id", name).remove("group.instance.id");
+        Ok(Marks { settings: settings.clone(), consumer: create(&config, Silent)? })
+    }
+
+    /// Returns the mark that the last committed transaction has set. Waits for one that is being committed, for at most
+    /// `patience`.
+    pub fn read(&self, patience: Duration) -> Result<Option<Mark>, KafkaError> {
+        let topic = &self.settings.topic;
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(topic, MARKED_PARTITION);
+        let unread = |error: &ClientError| match error.rdkafka_error_code() {
+            Some(code) if is_lasting(code) => KafkaError::Unwritable { topic: topic.clone(), reason: code.to_string() },
+            _ => KafkaError::Away { brokers: self.settings.brokers.clone(), seconds: patience.as_secs() },
+        };
+        let offsets = self.consumer.committed_offsets(wanted, patience).map_err(|error| unread(&error))?;
+        let Some(found) = offsets.find_partition(topic, MARKED_PARTITION) else { return Ok(None) };
+        found.error().map_err(|error| unread(&error))?;
+        let Offset::Offset(number) = found.offset() else { return Ok(None) };
+        Ok(Some(Mark { number: number.max(0).unsigned_abs(), text: metadata(&offsets, topic, MARKED_PARTITION) }))
+    }
+}
+
 /// Returns the mark of the group `name` in a topic that somebody else may be writing.
 pub fn look_at_mark(settings: &Settings, name: &str) -> Result<Option<Mark>, KafkaError> {
-    Topic::open(settings)?;
-    mark(&group_consumer(settings, name)?, settings)
-}
-
-fn group_consumer(settings: &Settings, group: &str) -> Result<BaseConsumer<Silent>, KafkaError> {
-    let mut config = ClientConfig::new();
-    config.set("client.id", "ckpt");
-    set_all(&mut config, settings)?;
-    config.set("group.id", group).remove("group.instance.id");
-    create(&config, Silent)
-}
-
-fn mark(consumer: &BaseConsumer<Silent>, settings: &Settings) -> Result<Option<Mark>, KafkaError> {
-    let mut wanted = TopicPartitionList::new();
-    wanted.add_partition(&settings.topic, MARKED_PARTITION);
-    let topic = || settings.topic.clone();
-    let unread = |error: &ClientError| match error.rdkafka_error_code() {
-        Some(code) if is_lasting(code) => KafkaError::Unwritable { topic: topic(), reason: code.to_string() },
-        _ => KafkaError::Away { brokers: settings.brokers.clone(), seconds: REQUEST_PATIENCE.as_secs() },
-    };
-    let offsets = consumer.committed_offsets(wanted, REQUEST_PATIENCE).map_err(|error| unread(&error))?;
-    let Some(found) = offsets.find_partition(&settings.topic, MARKED_PARTITION) else { return Ok(None) };
-    found.error().map_err(|error| unread(&error))?;
-    let Offset::Offset(number) = found.offset() else { return Ok(None) };
-    Ok(Some(Mark { number: number.max(0).unsigned_abs(), text: metadata(&offsets, &settings.topic, MARKED_PARTITION) }))
+    Marks::open(settings, name)?.read(REQUEST_PATIENCE)
 }
 
 /// Returns whether another writer has the name by now.

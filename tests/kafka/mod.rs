@@ -21,6 +21,8 @@ mod samza_import;
 #[cfg(feature = "kafka")]
 mod samza_live;
 #[cfg(feature = "kafka")]
+mod shared_outputs;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

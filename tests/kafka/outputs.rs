@@ -41,7 +41,7 @@ fn records(env: &Env) -> u64 {
     super::runs::records(env)
 }
 
-fn committed(broker: &Broker, topic: &str) -> Vec<Received> {
+pub(super) fn committed(broker: &Broker, topic: &str) -> Vec<Received> {
     broker.read(topic, "read_committed")
 }
 
@@ -74,7 +74,7 @@ fn staged(env: &Env) -> Vec<(u64, Option<String>, Option<String>)> {
 
 /// Proves that the topic has the messages of each checkpoint of the store once, in their order, and no others.
 #[track_caller]
-fn proves(env: &Env, broker: &Broker, topic: &str) {
+pub(super) fn proves(env: &Env, broker: &Broker, topic: &str) {
     let number = |message: &Received| -> u64 {
         let stamp = message.checkpoint.as_ref().expect("a stamp");
         stamp.split_once('-').expect("a number").0.parse().expect("a number")

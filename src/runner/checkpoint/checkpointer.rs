@@ -117,7 +117,7 @@ impl Checkpointer {
         let outcome = match failure {
             Some(error) => CheckpointOutcome::Failed(Box::new(error)),
             None if !has_pending && !self.is_new(&cut) => CheckpointOutcome::Elided,
-            None => match self.commit(&cut, &mut times) {
+            None => match self.commit(&cut, &mut times, events) {
                 Ok(done) => match self.publish(events) {
                     Ok(()) => CheckpointOutcome::Committed(Box::new(done)),
                     Err(error) => {
@@ -234,7 +234,7 @@ impl Checkpointer {
             self.unpublished.remove(0);
         }
         if let (Some((outlet, _)), Some(last)) = (&mut self.publisher.topic, &self.lineage.last) {
-            outlet.publish(&self.store, &last.manifest, &mut |note| drop(events.send(ThreadEvent::InputNote(note))))?;
+            outlet.publish(&self.store, last, &mut |note| drop(events.send(ThreadEvent::InputNote(note))))?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use crossbeam_channel::Sender;
+
 use crate::format::index::IndexRow;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::format::manifest::{DeadLetter, Manifest, Output, Parent, StagedMessages, Tables, Timings, Totals};
@@ -14,8 +16,9 @@ use crate::runner::checkpoint::proof::{TableBytes, prove};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
 use crate::runner::error::RunError;
 use crate::runner::lineage::{Lineage, OlderPositions};
-use crate::runner::messages::Cut;
+use crate::runner::messages::{Cut, ThreadEvent};
 use crate::runner::observer::Done;
+use crate::runner::output::changes::ShardChanges;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::Staged;
 use crate::store::{Committed, StoreError};
@@ -43,7 +46,12 @@ struct TableRows {
 
 impl Checkpointer {
     /// Commits the drafts as the checkpoint of `cut`. One of several workers tries until no other is faster.
-    pub(super) fn commit(&mut self, cut: &Cut, times: &mut AttemptTimes) -> Result<Done, RunError> {
+    pub(super) fn commit(
+        &mut self,
+        cut: &Cut,
+        times: &mut AttemptTimes,
+        events: &Sender<ThreadEvent>,
+    ) -> Result<Done, RunError> {
         if self.group.is_none() {
             return self.commit_next(cut, times);
         }
@@ -54,6 +62,9 @@ impl Checkpointer {
             if is_rebased {
                 self.keep_new_objects()?;
             }
+            if !self.follows_messages(events)? {
+                continue;
+            }
             self.group.iter_mut().for_each(|group| group.begin(cut));
             match self.commit_next(cut, times) {
                 // Unless the number is still free for those who look, another worker was faster.
@@ -62,6 +73,14 @@ impl Checkpointer {
             }
             is_first = false;
         }
+    }
+
+    /// Makes sure that the topic of the output, if there is one, has the messages of the latest checkpoint. Returns false if
+    /// another worker has committed one since.
+    fn follows_messages(&mut self, events: &Sender<ThreadEvent>) -> Result<bool, RunError> {
+        let Some((outlet, _)) = &mut self.publisher.topic else { return Ok(true) };
+        let note = &mut |note| drop(events.send(ThreadEvent::InputNote(note)));
+        Ok(outlet.follow(&self.store, self.lineage.last.as_ref(), note)?)
     }
 
     /// Makes the new segments as new as what is written now: a prune deletes what is older than the latest checkpoint and
@@ -255,7 +274,8 @@ impl Checkpointer {
     ) -> Result<Done, RunError> {
         let sequence = manifest.sequence;
         let names: Vec<ObjectName> = after.objects.iter().copied().collect();
-        let changes = self.drafts.iter_mut().map(|draft| std::mem::take(&mut draft.changes)).collect();
+        let changes: Vec<ShardChanges> =
+            self.drafts.iter_mut().map(|draft| std::mem::take(&mut draft.changes)).collect();
         let committed = self.store.commit(&manifest, &names);
         let total_micros = micros(begun, Instant::now());
         match committed {
@@ -265,8 +285,11 @@ impl Checkpointer {
                 self.publisher.committed(false);
                 Ok(self.continue_from(after, total_micros))
             }
-            // Another process has taken the number.
-            Err(error) if error.is_taken() => Err(error.into()),
+            // Another process has taken the number. The changes are part of the next try.
+            Err(error) if error.is_taken() => {
+                self.drafts.iter_mut().zip(changes).for_each(|(draft, changes)| draft.changes = changes);
+                Err(error.into())
+            }
             // The checkpoint may exist all the same.
             Err(error) => {
                 let sha256 = Digest::of(manifest.to_yaml().as_bytes());

@@ -7,10 +7,12 @@ use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Totals};
 use crate::format::positions::{PositionRow, WorkerCommit};
 use crate::format::{index, positions};
+use crate::job::definition::definition;
 use crate::runner::checkpoint::checkpointer::Checkpointer;
 use crate::runner::error::{CheckpointError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::Cut;
+use crate::runner::output::error::OutputError;
 use crate::runner::resumable::chains;
 use crate::store::Committed;
 
@@ -67,6 +69,11 @@ impl Checkpointer {
             let reason = "it was made by another job than this worker runs".to_owned();
             return Err(CheckpointError::Inconsistent { sequence, reason }.into());
         }
+        if let Some(messages) = &manifest.messages
+            && !self.sends_to_topic_of(&committed)?
+        {
+            return Err(OutputError::OtherTopic { sequence, topic: messages.topic.clone() }.into());
+        }
         let tables = manifest.tables;
         let rows = index::decode(self.store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
         let positions = positions::decode(self.store.object(tables.positions)?);
@@ -76,6 +83,12 @@ impl Checkpointer {
         let chains = chains(manifest, rows)?;
         let positions = positions.into_iter().map(|row| (row.partition.clone(), row)).collect();
         Ok(Foreign { committed, chains, positions, objects })
+    }
+
+    /// Returns whether this worker can send the messages of `committed`.
+    fn sends_to_topic_of(&self, committed: &Committed) -> Result<bool, RunError> {
+        let Some((outlet, _)) = &self.publisher.topic else { return Ok(false) };
+        Ok(outlet.is_of(&definition(&self.store, committed)?))
     }
 
     /// Returns the number that the cut `number` has in the store.

@@ -55,6 +55,9 @@ pub enum OutputError {
     /// Messages that a checkpoint has staged are none, although their bytes are those that their name promises.
     #[error("cannot read the staged messages of a checkpoint")]
     StagedTable(#[from] TableError),
+    /// Another worker has made a checkpoint with messages that this one cannot send.
+    #[error("checkpoint {sequence} has messages for topic `{topic}`, which is not the output of this worker")]
+    OtherTopic { sequence: Sequence, topic: String },
     /// It is unknown what a topic has.
     #[error("{}{reason}", unclear(.topic, .checkpoint.as_ref()))]
     Unclear {

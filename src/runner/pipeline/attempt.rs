@@ -33,7 +33,7 @@ use crate::runner::resume::outputs::History;
 use crate::runner::resume::recover;
 use crate::runner::resume::recover::{Effort, Resumed};
 use crate::runner::resume::undecided::take_undecided;
-use crate::store::Store;
+use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
 use crate::values::url::is_url;
 use crate::values::value::ColumnType;
@@ -86,8 +86,8 @@ fn attempt_on(
     let CheckedJob { filter, delete, native, partitions } = checked;
     report_notes(store, observer);
     let threads = options.threads.max(1);
-    // Before the latest checkpoint is read: nobody else can send what follows it.
-    let outlet = Outlet::open(job)?;
+    // Before the latest checkpoint is read: nobody else can send what follows it, but for other workers.
+    let outlet = Outlet::open(job, options.share.is_some())?;
     let resumed = match store {
         None => None,
         Some(store) => resume(store, job, options, &outputs, observer)?,
@@ -134,7 +134,10 @@ fn attempt_on(
     let before = recovered.as_ref().map(|(_, definition)| JobSpec { base: job.base.clone(), ..definition.clone() });
     let outlet = match store {
         None => None,
-        Some(store) => settle(outlet, before.as_ref(), &job, (store, last, newest), options.assumed_output, observer)?,
+        Some(store) => {
+            let last = lineage.and_then(|lineage| lineage.last.as_ref());
+            settle(outlet, before.as_ref(), &job, (store, last, newest), options, observer)?
+        }
     };
     notes.into_iter().for_each(|note| observer.event(&RunEvent::Input(note)));
     report_notes(store, observer);
@@ -259,10 +262,11 @@ fn settle(
     outlet: Option<Outlet>,
     before: Option<&JobSpec>,
     job: &JobSpec,
-    (store, last, newest): (&Store, Option<&Manifest>, Option<Sequence>),
-    assumed: Option<AssumedOutput>,
+    (store, last, newest): (&Store, Option<&Committed>, Option<Sequence>),
+    options: &Options,
     observer: &dyn Observer,
 ) -> Result<Option<Outlet>, RunError> {
+    let (assumed, is_shared) = (options.assumed_output, options.share.is_some());
     let note = &mut |note| {
         observer.event(&match note {
             OutletNote::Brokers(note) => RunEvent::Input(note),
@@ -272,17 +276,17 @@ fn settle(
     };
     let is_same = |before: &&JobSpec| outlet.as_ref().is_some_and(|outlet| outlet.is_of(before));
     let mut outlet = match before.filter(|before| !is_same(before) && assumed != Some(AssumedOutput::Sent)) {
-        Some(before) if last.is_some_and(|last| last.messages.is_some()) => {
+        Some(before) if last.is_some_and(|last| last.manifest.messages.is_some()) => {
             drop(outlet);
-            if let Some(mut old) = Outlet::open(before)? {
-                old.settle(store, last, newest, assumed, note)?;
+            if let Some(mut old) = Outlet::open(before, is_shared)? {
+                old.begin(store, last, newest, assumed, note)?;
             }
-            Outlet::open(job)?
+            Outlet::open(job, is_shared)?
         }
         _ => outlet,
     };
     if let Some(outlet) = &mut outlet {
-        outlet.settle(store, last, newest, assumed, note)?;
+        outlet.begin(store, last, newest, assumed, note)?;
     }
     Ok(outlet)
 }

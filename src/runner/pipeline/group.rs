@@ -126,7 +126,7 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
     let unfit = [
         (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
         (!job.input.follow, "`until: latest`"),
-        (job.output.is_some(), "an `output`"),
+        (job.output.as_ref().is_some_and(|output| output.topic.is_none()), "an `output` in files"),
         (job.dead_letters().is_some(), "a `dead_letter`"),
         (job.input.max_bad.is_some(), "`on_error: max`"),
         (job.window.is_some(), "a `window`"),

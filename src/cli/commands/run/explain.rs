@@ -222,6 +222,8 @@ pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
         RunError::Output(OutputError::Unclear { ref topic, .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("if `{topic}` has them, run `ckpt run --assume-output sent`"))
             .hint("if it lacks them, run `ckpt run --assume-output missing`, which sends them, perhaps again"),
+        RunError::Output(OutputError::OtherTopic { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("run all workers with the same job file; the next one that starts sends what the other topic lacks"),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),

@@ -8,6 +8,7 @@ mod outlet;
 mod search;
 mod staged;
 mod standing;
+mod turns;
 
 pub use outlet::{AssumedOutput, Outlet, OutletNote, Unsent, look};
 pub use staged::MessageRows;

@@ -7,7 +7,7 @@ use crate::format::manifest::{Manifest, StagedMessages};
 use crate::format::messages;
 use crate::input::{InputNote, topic_settings};
 use crate::job::JobSpec;
-use crate::kafka::{KafkaError, Mark, Outgoing, Settings, Writer, look_at_mark};
+use crate::kafka::{KafkaError, Mark, Marks, Outgoing, Settings, Writer, look_at_mark};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::topic::search::{Found, STAMP_HEADER, search};
 use crate::runner::output::topic::standing::{Sent, Standing, standing};
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::values::id::Sequence;
 
 /// How long to wait before another try.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// What to assume of the messages of the latest checkpoint if it is unknown whether the topic has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,19 +24,23 @@ pub enum AssumedOutput {
     Missing,
 }
 
-/// Where messages go. While it exists, no other run of the job can send any.
+/// Where messages go. While that of a run alone exists, no other run of the job can send any. Several workers take turns.
 #[derive(Debug)]
 pub struct Outlet {
-    settings: Settings,
-    timeout: Duration,
+    pub(super) settings: Settings,
+    pub(super) timeout: Duration,
     /// The name of the writer and of the group with the mark.
-    name: String,
-    /// Nothing after a failure.
-    writer: Option<Writer>,
+    pub(super) name: String,
+    /// Whether it is that of one of several workers.
+    pub(super) is_shared: bool,
+    /// Nothing after a failure, and between the turns of a worker.
+    pub(super) writer: Option<Writer>,
+    /// What a worker sees of the turns of others, once it has looked.
+    pub(super) marks: Option<Marks>,
     /// The mark as it was last read or set.
     known: Option<Mark>,
     /// What it says, once that is settled.
-    sent: Option<Sent>,
+    pub(super) sent: Option<Sent>,
 }
 
 /// What people should know about an outlet.
@@ -61,11 +65,12 @@ pub struct Unsent {
 }
 
 impl Outlet {
-    /// Opens the topic of the output of `job`, if it has one. Other runs of the job cannot send messages from then on.
-    pub fn open(job: &JobSpec) -> Result<Option<Outlet>, OutputError> {
+    /// Opens the topic of the output of `job`, if it has one. Other runs of the job cannot send messages from then on, unless
+    /// it `is_shared` by several workers.
+    pub fn open(job: &JobSpec, is_shared: bool) -> Result<Option<Outlet>, OutputError> {
         let Some((settings, name, timeout)) = connection(job)? else { return Ok(None) };
-        let writer = Some(Writer::open(&settings, &name)?);
-        Ok(Some(Outlet { settings, timeout, name, writer, known: None, sent: None }))
+        let writer = if is_shared { None } else { Some(Writer::open(&settings, &name)?) };
+        Ok(Some(Outlet { settings, timeout, name, is_shared, writer, marks: None, known: None, sent: None }))
     }
 
     /// Returns whether `other` writes to the same topic.
@@ -87,7 +92,7 @@ impl Outlet {
     /// `newest` is the highest number in use.
     ///
     /// Fails with [`OutputError::Unclear`] if it is unknown what the topic has and nothing is `assumed`.
-    pub fn settle(
+    pub(super) fn settle(
         &mut self,
         store: &Store,
         last: Option<&Manifest>,
@@ -153,7 +158,7 @@ impl Outlet {
     }
 
     /// Sends the messages of a checkpoint that is committed, unless the topic has them. Calls `note` if it has to wait.
-    pub fn publish(
+    pub(super) fn publish_alone(
         &mut self,
         store: &Store,
         manifest: &Manifest,
@@ -200,7 +205,8 @@ impl Outlet {
                 Err(error) => error,
             };
             self.writer = None;
-            if !error.may_pass() || begun.elapsed() >= patience {
+            // A worker looks at the store again, too.
+            if self.is_shared || !error.may_pass() || begun.elapsed() >= patience {
                 return Err(error);
             }
             if !is_away {
@@ -271,11 +277,11 @@ fn connection(job: &JobSpec) -> Result<Option<(Settings, String, Duration)>, Out
     Ok(Some((settings, format!("{}.output", job.job), topic.timeout)))
 }
 
-fn latest_messages<'a>(last: Option<&'a Manifest>, topic: &str) -> Option<&'a StagedMessages> {
+pub(super) fn latest_messages<'a>(last: Option<&'a Manifest>, topic: &str) -> Option<&'a StagedMessages> {
     last.and_then(|last| last.messages.as_ref()).filter(|messages| messages.topic == topic)
 }
 
-fn standing_in(
+pub(super) fn standing_in(
     store: &Store,
     latest: Option<&StagedMessages>,
     newest: Option<Sequence>,

@@ -1,0 +1,205 @@
+//! Output of several workers to one topic: each row is in it once, whatever happens to each of them.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::keyed::Keyed;
+use super::outputs::{committed, proves};
+use super::runs::{Rows, records, signal, state};
+use super::workers::{self, PARTITIONS, end, start, until};
+use crate::support::kafka::{Broker, Received};
+use crate::support::random::Random;
+use crate::support::{Ending, Env};
+
+/// Messages each of which has a key of its own, so no later row makes up for one that is missing.
+const ONCE: Keyed = Keyed { keys: 1_000_000, partitions: PARTITIONS };
+
+/// Keys whose messages take longer to send than to commit.
+const MANY: u64 = 60_000;
+
+/// Writes the job of workers that read `input` and write `output`.
+fn job(env: &Env, broker: &Broker, input: &str, output: &str) {
+    workers::job(env, broker, input, "job.yaml", "", "store");
+    let text = env.read("job.yaml");
+    env.write("job.yaml", format!("{text}output: {{kafka: {{topic: {output}}}, emit: changes}}\n"));
+}
+
+/// The last value of each key.
+fn latest(messages: &[Received]) -> Rows {
+    let mut rows = Rows::new();
+    for message in messages {
+        let key = message.key.clone().expect("a key");
+        let row: serde_json::Value = serde_json::from_str(message.value.as_ref().expect("a value")).expect("JSON");
+        let number = |name: &str| row[name].to_string().parse().expect("a number");
+        rows.insert(key, (number("n"), number("total")));
+    }
+    rows
+}
+
+/// Proves that the topic has the rows of each checkpoint once, and last those of the state of the first `sent` messages.
+#[track_caller]
+fn has_each_once(env: &Env, broker: &Broker, output: &str, messages: &Keyed, sent: u64) {
+    proves(env, broker, output);
+    assert_eq!(latest(&committed(broker, output)), messages.expected(sent));
+    assert_eq!(state(env), messages.expected(sent));
+}
+
+#[test]
+fn workers_that_come_and_go_send_each_row_once() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
+    job(&env, broker, &input, &output);
+    let names = ["a", "b", "c"];
+    let mut running: Vec<Option<Ending>> = names.iter().map(|name| Some(start(&env, name))).collect();
+    let (mut random, mut sent) = (Random(11), 0);
+    for _ in 0..24 {
+        // Workers that commit at the same time are all but sure.
+        for _ in 0..8 {
+            ONCE.send(broker, &input, sent, sent + 60);
+            sent += 60;
+            std::thread::sleep(Duration::from_millis(random.below(150)));
+        }
+        let number = random.below(3) as usize;
+        running[number] = match running[number].take() {
+            None => Some(start(&env, names[number])),
+            Some(mut worker) => match random.below(4) {
+                0 | 1 => {
+                    signal(&worker.0, Signal::KILL);
+                    let _ = worker.0.wait();
+                    None
+                }
+                2 => {
+                    end(&env, worker);
+                    None
+                }
+                _ => {
+                    signal(&worker.0, Signal::STOP);
+                    std::thread::sleep(Duration::from_millis(random.below(9_000)));
+                    signal(&worker.0, Signal::CONT);
+                    Some(worker)
+                }
+            },
+        };
+    }
+    if running.iter().all(Option::is_none) {
+        running[0] = Some(start(&env, names[0]));
+    }
+    until(&env, "all is applied", || records(&env) == sent);
+    running.into_iter().flatten().for_each(|worker| end(&env, worker));
+    has_each_once(&env, broker, &output, &ONCE, sent);
+}
+
+/// Starts worker a, and stops it for longer than the session time-out as soon as `is_time`; b takes its place. Returns both.
+fn overtake(env: &Env, input: &str, broker: &Broker, is_time: impl FnMut() -> bool) -> (Ending, Ending) {
+    let many = Keyed { keys: MANY, partitions: 1 };
+    many.send(broker, input, 0, MANY);
+    let a = start(env, "a");
+    wait(is_time);
+    signal(&a.0, Signal::STOP);
+    let b = start(env, "b");
+    many.send(broker, input, MANY, MANY + 10);
+    until(env, "the other has all of it", || records(env) == MANY + 10);
+    (a, b)
+}
+
+fn wait(mut is_time: impl FnMut() -> bool) {
+    while !is_time() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_worker_that_sleeps_between_its_checkpoint_and_the_transaction_sends_nothing_when_it_wakes_up() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(1), broker.topic(2));
+    job(&env, broker, &input, &output);
+    let is_committed = || env.path("store/checkpoints/00000001/manifest.yaml").exists();
+    let (a, b) = overtake(&env, &input, broker, is_committed);
+    let many = Keyed { keys: MANY, partitions: 1 };
+    until(&env, "b has sent what a has left, and its own", || {
+        latest(&committed(broker, &output)) == many.expected(MANY + 10)
+    });
+    let before = committed(broker, &output).len();
+    signal(&a.0, Signal::CONT);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(committed(broker, &output).len(), before);
+    [a, b].into_iter().for_each(|worker| end(&env, worker));
+    has_each_once(&env, broker, &output, &many, MANY + 10);
+}
+
+#[test]
+fn a_worker_that_sleeps_within_a_transaction_cannot_commit_it_when_it_wakes_up() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(1), broker.topic(2));
+    job(&env, broker, &input, &output);
+    let is_sending = || !broker.read(&output, "read_uncommitted").is_empty();
+    let (a, b) = overtake(&env, &input, broker, is_sending);
+    signal(&a.0, Signal::CONT);
+    Keyed { keys: MANY, partitions: 1 }.send(broker, &input, MANY + 10, MANY + 20);
+    until(&env, "all is applied", || records(&env) == MANY + 20);
+    [a, b].into_iter().for_each(|worker| end(&env, worker));
+    has_each_once(&env, broker, &output, &Keyed { keys: MANY, partitions: 1 }, MANY + 20);
+}
+
+#[test]
+fn a_worker_commits_on_top_of_another_only_when_the_messages_of_that_one_are_sent() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(2), broker.topic(2));
+    job(&env, broker, &input, &output);
+    let two = Keyed { keys: 2 * MANY, partitions: 2 };
+    let (a, b) = (start(&env, "a"), start(&env, "b"));
+    until(&env, "both have a partition", || {
+        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+    });
+    two.send(broker, &input, 0, 2 * MANY);
+    // The one that commits first is stopped at once; the other one keeps its own partition.
+    let manifest = env.path("store/checkpoints/00000001/manifest.yaml");
+    wait(|| manifest.exists());
+    let of_a = fs::read_to_string(&manifest).expect("read").contains("worker: a");
+    let (stopped, other) = if of_a { (a, b) } else { (b, a) };
+    signal(&stopped.0, Signal::STOP);
+    until(&env, "the other one commits", || env.path("store/checkpoints/00000002/manifest.yaml").exists());
+    let first = |message: &Received| message.checkpoint.as_ref().is_some_and(|stamp| stamp.starts_with("1-"));
+    let found = committed(broker, &output);
+    assert!(found.iter().any(first), "the messages of checkpoint 1 come before checkpoint 2");
+    signal(&stopped.0, Signal::CONT);
+    until(&env, "all is applied", || records(&env) == 2 * MANY);
+    [stopped, other].into_iter().for_each(|worker| end(&env, worker));
+    has_each_once(&env, broker, &output, &two, 2 * MANY);
+}
+
+#[test]
+fn workers_whose_output_goes_elsewhere_stop_rather_than_leave_messages_behind() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(2), broker.topic(1));
+    job(&env, broker, &input, &output);
+    let text = env.read("job.yaml");
+    let without = text.lines().filter(|line| !line.starts_with("output:")).collect::<Vec<_>>().join("\n");
+    let mut a = start(&env, "a");
+    until(&env, "a has partitions", || env.read("stderr-a").contains("has partition"));
+    env.write("job.yaml", without);
+    let b = start(&env, "b");
+    until(&env, "b has partitions", || env.read("stderr-b").contains("has partition"));
+    let two = Keyed { keys: 50, partitions: 2 };
+    let (mut sent, mut status, mut b) = (0, None, b);
+    until(&env, "one of them stops", || {
+        two.send(broker, &input, sent, sent + 50);
+        sent += 50;
+        std::thread::sleep(Duration::from_millis(200));
+        status = a.0.try_wait().expect("waited").or(b.0.try_wait().expect("waited"));
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(4));
+    let told = env.read("stderr-a") + &env.read("stderr-b");
+    assert!(
+        told.contains(&format!("has messages for topic `{output}`, which is not the output of this worker")),
+        "{told}"
+    );
+    assert!(told.contains("run all workers with the same job file"), "{told}");
+    for worker in [&mut a, &mut b] {
+        worker.0.kill().expect("killed");
+        worker.0.wait().expect("waited");
+    }
+}
