@@ -48,7 +48,7 @@ enum Actor {
 /// What happens, in order. In the end everybody does the rest, one after another.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// This actor makes so many calls.
+    /// This actor makes that many calls.
     Run(usize, u64),
     /// It dies where it is.
     Kill(usize),

@@ -249,9 +249,10 @@ fn a_run_that_runs_out_of_memory_dies_and_the_next_one_resumes() {
     let env = prepared("checkpoint: {store: disk/store, schedule: 5ms, state_bytes: 10KiB}\n");
     let mut died = 0;
     for kibibytes in (60_000..=120_000).step_by(10_000) {
-        // A thread that cannot be started is an error, too, and no reason to wait for the others.
+        // A thread that cannot be started is an error, too, and no reason to wait for the others. With 127, the program
+        // itself did not fit.
         let output = env.shell(&format!("ulimit -v {kibibytes}; timeout 60 ckpt run job.yaml -q --threads 2"));
-        assert!([0, 4, 101, 134, 139].contains(&output.status), "{output}");
+        assert!([0, 4, 101, 127, 134, 139].contains(&output.status), "{output}");
         died += usize::from(output.status != 0);
     }
     assert!(died > 0);
