@@ -35,7 +35,7 @@ const TRIES: u32 = 4;
 /// What a worker does: it has these partitions, and makes this many checkpoints of them; then it has others.
 type Terms = &'static [(&'static [u32], u32)];
 
-/// Who takes part.
+/// A participant in a scenario.
 #[derive(Debug, Clone, Copy)]
 enum Actor {
     Worker(&'static str, Terms),
@@ -93,7 +93,7 @@ fn act(actor: Actor, place: Arc<dyn Storage>, log: &Arc<Log>) {
     }
 }
 
-/// A play: who takes part, what happens, and which calls of an actor get no answer.
+/// A scenario: its participants, what they do, and which of their calls get no answer.
 #[derive(Debug, Clone)]
 struct Play {
     actors: Vec<Actor>,

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::keyed::Keyed;
 use super::outputs::{committed, proves};
 use super::runs::{Rows, records, signal, state};
-use super::workers::{self, PARTITIONS, end, start, until};
+use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, start, until};
 use crate::support::kafka::{Broker, Received};
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
@@ -51,8 +51,7 @@ fn workers_that_come_and_go_send_each_row_once() {
     let Some(broker) = Broker::shared() else { return };
     let (env, input, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
     job(&env, broker, &input, &output);
-    let names = ["a", "b", "c"];
-    let mut running: Vec<Option<Ending>> = names.iter().map(|name| Some(start(&env, name))).collect();
+    let mut running = NAMES.map(|name| Some(start(&env, name)));
     let (mut random, mut sent) = (Random(11), 0);
     for _ in 0..24 {
         // Workers that commit at the same time are all but sure.
@@ -61,33 +60,9 @@ fn workers_that_come_and_go_send_each_row_once() {
             sent += 60;
             std::thread::sleep(Duration::from_millis(random.below(150)));
         }
-        let number = random.below(3) as usize;
-        running[number] = match running[number].take() {
-            None => Some(start(&env, names[number])),
-            Some(mut worker) => match random.below(4) {
-                0 | 1 => {
-                    signal(&worker.0, Signal::KILL);
-                    let _ = worker.0.wait();
-                    None
-                }
-                2 => {
-                    end(&env, worker);
-                    None
-                }
-                _ => {
-                    signal(&worker.0, Signal::STOP);
-                    std::thread::sleep(Duration::from_millis(random.below(9_000)));
-                    signal(&worker.0, Signal::CONT);
-                    Some(worker)
-                }
-            },
-        };
+        befall(&env, &mut running, [Fate::Killed, Fate::Killed, Fate::Ended, Fate::Stopped], &mut random);
     }
-    if running.iter().all(Option::is_none) {
-        running[0] = Some(start(&env, names[0]));
-    }
-    until(&env, "all is applied", || records(&env) == sent);
-    running.into_iter().flatten().for_each(|worker| end(&env, worker));
+    finish(&env, running, sent);
     has_each_once(&env, broker, &output, &ONCE, sent);
 }
 

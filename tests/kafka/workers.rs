@@ -69,6 +69,49 @@ pub(super) fn end(env: &Env, mut worker: Ending) {
     assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", logs(env));
 }
 
+/// The names of workers that come and go.
+pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// What happens to a worker.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fate {
+    Killed,
+    Ended,
+    /// For longer than others take to notice, or not.
+    Stopped,
+}
+
+/// Picks one of the workers [`NAMES`]. Starts it, or lets one of `fates` happen to it if it runs.
+pub(super) fn befall(env: &Env, workers: &mut [Option<Ending>; 3], fates: [Fate; 4], random: &mut Random) {
+    let number = random.below(3) as usize;
+    let Some(mut worker) = workers[number].take() else {
+        workers[number] = Some(start(env, NAMES[number]));
+        return;
+    };
+    match fates[random.below(4) as usize] {
+        Fate::Killed => {
+            signal(&worker.0, Signal::KILL);
+            let _ = worker.0.wait();
+        }
+        Fate::Ended => end(env, worker),
+        Fate::Stopped => {
+            signal(&worker.0, Signal::STOP);
+            std::thread::sleep(Duration::from_millis(random.below(9_000)));
+            signal(&worker.0, Signal::CONT);
+            workers[number] = Some(worker);
+        }
+    }
+}
+
+/// Waits until the first `sent` messages are applied, by at least one worker, and ends all workers.
+pub(super) fn finish(env: &Env, mut workers: [Option<Ending>; 3], sent: u64) {
+    if workers.iter().all(Option::is_none) {
+        workers[0] = Some(start(env, NAMES[0]));
+    }
+    until(env, "all is applied", || records(env) == sent);
+    workers.into_iter().flatten().for_each(|worker| end(env, worker));
+}
+
 /// Proves that the store has the state of all messages before `end`, as a single worker makes it.
 #[track_caller]
 fn proves(env: &Env, broker: &Broker, topic: &str, messages: u64) {
@@ -153,41 +196,15 @@ fn workers_that_come_and_go_count_each_message_once() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     job(&env, broker, &topic, "job.yaml", "", "store");
-    let names = ["a", "b", "c"];
-    let mut workers: Vec<Option<Ending>> = names.iter().map(|_| None).collect();
+    let mut workers = [None, None, None];
     let (mut random, mut sent) = (Random(7), 0);
     for _ in 0..30 {
         MESSAGES.send(broker, &topic, sent, sent + 400);
         sent += 400;
-        let number = random.below(3) as usize;
-        workers[number] = match workers[number].take() {
-            None => Some(start(&env, names[number])),
-            Some(mut worker) => match random.below(4) {
-                0 => {
-                    signal(&worker.0, Signal::KILL);
-                    let _ = worker.0.wait();
-                    None
-                }
-                1 => {
-                    end(&env, worker);
-                    None
-                }
-                // For longer than others take to notice, or not.
-                _ => {
-                    signal(&worker.0, Signal::STOP);
-                    std::thread::sleep(Duration::from_millis(random.below(9_000)));
-                    signal(&worker.0, Signal::CONT);
-                    Some(worker)
-                }
-            },
-        };
+        befall(&env, &mut workers, [Fate::Killed, Fate::Ended, Fate::Stopped, Fate::Stopped], &mut random);
         std::thread::sleep(Duration::from_millis(random.below(1_500)));
     }
-    if workers.iter().all(Option::is_none) {
-        workers[0] = Some(start(&env, names[0]));
-    }
-    until(&env, "all is applied", || records(&env) == sent);
-    workers.into_iter().flatten().for_each(|worker| end(&env, worker));
+    finish(&env, workers, sent);
     proves(&env, broker, &topic, sent);
 }
 

@@ -78,7 +78,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Returns what `mark` says if there is no store.
+    /// Returns what `mark` means to a job that has no store yet.
     pub fn without_store(mark: &Mark) -> Standing {
         match Sent::of_mark(mark) {
             Some(sent) => Standing::OtherStore { store: sent.store },
