@@ -90,6 +90,34 @@ fn operations_right_after_a_dead_run_find_unequal_replicas_and_leave_them_whole(
 }
 
 #[test]
+fn a_prune_after_a_rollback_leaves_the_next_run_what_it_needs_for_its_output() {
+    let run = |files| Step::Run { files };
+    let seek = |which, input, record| Step::Seek { which, input, record };
+    // What was withdrawn after the first rollback belongs to the history again after the second one.
+    tell(&Story(vec![
+        run(3),
+        run(3),
+        seek(13, 176, 45),
+        Step::Kill { files: 3, change: 27, moment: 1, aftermath: 0 },
+        Step::Restore { which: 242 },
+        Step::Prune { keep: 1 },
+        run(2),
+    ]));
+    // No run came between two rollbacks.
+    tell(&Story(vec![
+        run(2),
+        run(2),
+        Step::Restore { which: 78 },
+        run(0),
+        seek(189, 219, 241),
+        Step::Prune { keep: 2 },
+        seek(41, 230, 116),
+        Step::Prune { keep: 1 },
+        run(3),
+    ]));
+}
+
+#[test]
 fn a_restore_makes_replicas_equal_that_a_dead_run_left_unequal() {
     let mut world = World::new();
     world.step(Step::Run { files: 3 });

@@ -31,6 +31,29 @@ fn places_that_went_on_apart_stay_whole_and_meet_again_after_any_story() {
     tell_all(24, 0xa9a7, stories(), tell);
 }
 
+#[test]
+fn a_copy_lacks_what_was_pruned_when_it_was_made_even_if_that_is_brought_back_elsewhere() {
+    let run = |keep| Deed::Run { files: 1, keep, grace: false, knows_all: false };
+    tell(&Story(vec![
+        Step { reach: 1, deed: run(0) },
+        Step { reach: 2, deed: Deed::MoveAway },
+        Step { reach: 7, deed: Deed::Prune { keep: 1, grace: true } },
+        Step { reach: 1, deed: run(1) },
+        Step { reach: 1, deed: Deed::Copy { to: 1 } },
+        Step { reach: 5, deed: Deed::Undo },
+    ]));
+}
+
+#[test]
+fn a_run_that_is_refused_may_have_begun_a_store_in_an_empty_place() {
+    let run = Deed::Run { files: 1, keep: 1, grace: false, knows_all: false };
+    tell(&Story(vec![
+        Step { reach: 4, deed: Deed::MoveAway },
+        Step { reach: 2, deed: run },
+        Step { reach: 6, deed: Deed::LatestGood { files: 0 } },
+    ]));
+}
+
 impl Places {
     /// All places meet. If some diverged, one branch is kept, and the others are copied to stores of their own. A run
     /// resumes from each checkpoint that is left, and from each that was copied.

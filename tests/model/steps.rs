@@ -66,9 +66,11 @@ impl World {
         let mut kept: BTreeSet<u64> = self.disks.iter().filter_map(newest_of).collect();
         let policy = Policy { last: keep, ..Policy::default() };
         let request = Request { policy, grace: std::time::Duration::from_secs(86_400), zone: TimeZone::UTC };
+        let needed = needed_by_rollback(&store);
         let plan = plan_prune(&store, &request, self.now, &Silent).expect("planned");
         apply_prune(&store, &plan, HOLDER, &Silent).expect("pruned");
         kept.extend(self.model.checkpoints.keys().rev().take(keep as usize));
+        kept.extend(needed);
         let goes = |number: &u64| !kept.contains(number) && !self.model.pins.contains(number);
         let gone: BTreeMap<u64, Full> = self
             .model
@@ -178,4 +180,28 @@ impl World {
             self.compare(&store);
         }
     }
+}
+
+/// Returns what the next run needs to know if the latest checkpoint is a rollback: its history, and what was the latest
+/// before.
+fn needed_by_rollback(store: &Store) -> BTreeSet<u64> {
+    let mut needed = BTreeSet::new();
+    let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
+    let Some(latest) = store.sequences().expect("listed").last().and_then(|&latest| read(latest)) else {
+        return needed;
+    };
+    if latest.restored_from.is_none() {
+        return needed;
+    }
+    let mut at = latest.clone();
+    while let Some(before) = at.restored_from.or(at.parent.map(|parent| parent.sequence)).and_then(read) {
+        needed.insert(before.sequence.0);
+        at = before;
+    }
+    at = latest;
+    while let Some(before) = at.parent.filter(|_| at.restored_from.is_some()).and_then(|parent| read(parent.sequence)) {
+        needed.insert(before.sequence.0);
+        at = before;
+    }
+    needed
 }

@@ -75,6 +75,11 @@ fn check(store: &Store, plan: &Plan) -> Result<HashSet<ObjectName>, PruneError> 
     if let Some(pinned) = plan.removed().find(|checkpoint| pins.contains_key(&checkpoint.sequence)) {
         return moved(format!("checkpoint {} is pinned", pinned.sequence.0));
     }
+    if let Some(newest) = newer.last().filter(|_| plan.removed().next().is_some())
+        && store.manifest(*newest)?.manifest.restored_from.is_some()
+    {
+        return moved(format!("checkpoint {} is a rollback, which may need what was to be pruned", newest.0));
+    }
     // Each replica by itself: what is deleted there was chosen by what it had.
     for index in store.sound() {
         let (replica, planned) = (&store.replicas[index], &plan.replicas[index]);

@@ -1,6 +1,7 @@
 //! Decides what a prune removes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,6 +45,7 @@ fn plan_once(store: &Store, request: &Request, now: Timestamp, progress: &dyn Pr
     let earlier = pruned_earlier(store, &mut survey, request.grace, now, progress)?;
     let mut kept_by = decide(&candidates(&survey), &pins, &request.policy, now, &request.zone)?;
     keep_newest_of_each(&survey, &mut kept_by);
+    keep_for_rollback(&survey.live, &mut kept_by);
 
     let mut uses = Uses::new(&survey);
     for needs in &earlier.needs {
@@ -82,6 +84,25 @@ fn keep_newest_of_each(survey: &Survey, kept_by: &mut [Vec<Rule>]) {
         let checkpoint = survey.live.iter().position(|checkpoint| checkpoint.sequence == *newest);
         if let Some(rules) = checkpoint.map(|at| &mut kept_by[at]).filter(|rules| !rules.contains(&Rule::Latest)) {
             rules.insert(0, Rule::Latest);
+        }
+    }
+}
+
+/// If the latest checkpoint is a rollback, keeps those of its history, and the one that was the latest before: the next
+/// run withdraws and reinstates output files and dead letters, and only these manifests say which.
+fn keep_for_rollback(live: &[Surveyed], kept_by: &mut [Vec<Rule>]) {
+    let Some(latest) = live.last().filter(|latest| latest.restored_from.is_some()) else { return };
+    if !live.iter().any(|checkpoint| checkpoint.has_files) {
+        return;
+    }
+    let position = |sequence| live.binary_search_by_key(&sequence, |checkpoint| checkpoint.sequence).ok();
+    let find = |sequence: Option<Sequence>| sequence.and_then(position).map(|at| &live[at]);
+    let history = iter::successors(Some(latest), |at| find(at.restored_from.or(at.parent)));
+    let before = iter::successors(Some(latest), |at| find(at.parent.filter(|_| at.restored_from.is_some())));
+    for checkpoint in history.chain(before) {
+        let rules = position(checkpoint.sequence).map(|at| &mut kept_by[at]);
+        if let Some(rules) = rules.filter(|rules| !rules.contains(&Rule::Latest) && !rules.contains(&Rule::Rollback)) {
+            rules.push(Rule::Rollback);
         }
     }
 }

@@ -87,6 +87,8 @@ pub enum Rule {
     Latest,
     /// The latest is missing an object, and this is the newest that is not.
     Whole,
+    /// The job was rolled back, and its next run needs to know it to put the output files in order.
+    Rollback,
     Pinned,
     /// [`Policy::all`].
     All,
@@ -112,6 +114,7 @@ impl Rule {
         match self {
             Rule::Latest => "latest",
             Rule::Whole => "newest whole",
+            Rule::Rollback => "rollback",
             Rule::Pinned => "pinned",
             Rule::All => "all",
             Rule::Last => "last",
@@ -126,7 +129,7 @@ impl Rule {
 
     /// Tells whether it is a rule of a [`Policy`], and not one that always applies.
     fn is_of_policy(self) -> bool {
-        !matches!(self, Rule::Latest | Rule::Whole | Rule::Pinned)
+        !matches!(self, Rule::Latest | Rule::Whole | Rule::Rollback | Rule::Pinned)
     }
 }
 

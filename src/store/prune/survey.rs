@@ -53,6 +53,9 @@ pub(super) struct Surveyed {
     pub(super) sequence: Sequence,
     pub(super) sha256: Digest,
     pub(super) parent: Option<Sequence>,
+    pub(super) restored_from: Option<Sequence>,
+    /// Whether it says what belongs in output files or dead letters.
+    pub(super) has_files: bool,
     pub(super) created: Timestamp,
     pub(super) keys: u64,
     /// The numbers of the objects that it needs, each once.
@@ -140,6 +143,10 @@ impl Survey {
                 sequence: manifest.sequence,
                 sha256,
                 parent: manifest.parent.map(|parent| parent.sequence),
+                restored_from: manifest.restored_from,
+                has_files: !manifest.outputs.is_empty()
+                    || manifest.dead_letter.is_some()
+                    || manifest.late_records.is_some(),
                 created: manifest.created,
                 keys: manifest.totals.keys,
                 needs,

@@ -195,6 +195,7 @@ impl Places {
             .and_then(|plan| copy::apply(&source, &plan, self.now, HOLDER, &Silent));
         if let Ok(copied) = &done {
             assert!(copied.unreadable.is_empty(), "{:?}", copied.unreadable);
+            self.copies.entry(to).or_default();
         }
         Some(outcome(done))
     }

@@ -26,7 +26,8 @@ mod views;
 ///
 /// First shows which checkpoints go, why the others stay, and how much space
 /// that frees. Then asks for confirmation, unless --yes is given. A checkpoint
-/// stays if any rule keeps it; the latest one and pinned ones always stay. Hours,
+/// stays if any rule keeps it; the latest one and pinned ones always stay, and
+/// after a rollback those that the next run needs for its output files. Hours,
 /// days, weeks and months are in UTC; with --utc, the plan shows its times in UTC
 /// too. Checkpoints are ordered by number, regardless of their times.
 ///
