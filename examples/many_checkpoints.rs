@@ -95,6 +95,7 @@ impl Maker {
             generation_of: None,
             inode: None,
             etag: None,
+            stored_fingerprint: None,
             message: None,
             committed: None,
         };

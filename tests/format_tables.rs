@@ -97,6 +97,7 @@ fn write_tables(directory: &Path) {
         generation_of: None,
         inode: None,
         etag: None,
+        stored_fingerprint: None,
         message: None,
         committed: None,
     };

@@ -6,8 +6,14 @@ use std::path::Path;
 use crate::support::{Env, repository};
 
 /// The stores, by the directory of their job.
-const STORES: &[&str] =
-    &["format-1/keyed", "format-1/keyless", "format-1/objects", "format-1/parts", "format-1/program"];
+const STORES: &[&str] = &[
+    "format-1/keyed",
+    "format-1/keyless",
+    "format-1/objects",
+    "format-1/packed",
+    "format-1/parts",
+    "format-1/program",
+];
 /// The store of a job that reads its `data/` from a bucket.
 const OBJECTS: &str = "format-1/objects";
 

@@ -67,6 +67,7 @@ pub fn commit(
         generation_of: None,
         inode: None,
         etag: None,
+        stored_fingerprint: None,
         message: None,
         committed: None,
     };

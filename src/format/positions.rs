@@ -42,6 +42,8 @@ pub struct PositionRow {
     pub inode: Option<u64>,
     /// The ETag of an object in a bucket, which proves that it was not replaced.
     pub etag: Option<String>,
+    /// A digest of a compressed file as it is stored, if it was read to its end; `docs/format.md` says of which bytes.
+    pub stored_fingerprint: Option<Digest>,
     /// For a partition of a topic, where it is read next.
     pub message: Option<MessagePosition>,
     /// The last commit of the partition, if one of several workers made it.
@@ -90,6 +92,7 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         time: rows.iter().any(|row| row.event_time.is_some() || row.watermark.is_some()),
         following: rows.iter().any(|row| row.generation_of.is_some() || row.inode.is_some()),
         objects: rows.iter().any(|row| row.etag.is_some()),
+        packed: rows.iter().any(|row| row.stored_fingerprint.is_some()),
         messages: rows.iter().any(|row| row.message.is_some()),
         workers: rows.iter().any(|row| row.committed.is_some()),
     };
@@ -121,6 +124,10 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         }
         if optional.objects {
             arrays.push(Arc::new(rows.iter().map(|row| row.etag.as_deref()).collect::<StringArray>()));
+        }
+        if optional.packed {
+            let stored = rows.iter().map(|row| row.stored_fingerprint.map(|digest| digest.to_string()));
+            arrays.push(Arc::new(stored.collect::<StringArray>()));
         }
         if optional.messages {
             let ids = rows.iter().map(|row| row.message.as_ref()?.topic_id.as_deref());
@@ -179,6 +186,8 @@ struct Optional {
     following: bool,
     /// Of jobs that read objects in buckets.
     objects: bool,
+    /// Of jobs that have read compressed files to their ends.
+    packed: bool,
     /// Of jobs that read topics.
     messages: bool,
     /// Of jobs that several workers run.
@@ -187,12 +196,13 @@ struct Optional {
 
 impl Optional {
     fn all() -> impl Iterator<Item = Optional> {
-        (1..32).map(|bits| Optional {
+        (1..64).map(|bits| Optional {
             time: bits & 1 > 0,
             following: bits & 2 > 0,
             objects: bits & 4 > 0,
             messages: bits & 8 > 0,
             workers: bits & 16 > 0,
+            packed: bits & 32 > 0,
         })
     }
 }
@@ -217,6 +227,9 @@ fn columns(optional: Optional) -> Vec<TableColumn> {
     }
     if optional.objects {
         columns.push(TableColumn::nullable("etag", ColumnKind::Text));
+    }
+    if optional.packed {
+        columns.push(TableColumn::nullable("stored_fingerprint", ColumnKind::Text));
     }
     if optional.messages {
         columns.push(TableColumn::nullable("topic_id", ColumnKind::Text));
@@ -261,6 +274,7 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         (None, None) => None,
         _ => return Err("worker: expected a time with it, and no time without it".to_owned()),
     };
+    let stored = text_of("stored_fingerprint").map(|text| text.parse()).transpose();
     let task = batch.column(1).as_primitive::<UInt32Type>();
     Ok(PositionRow {
         partition: text(0).to_owned(),
@@ -276,6 +290,7 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         generation_of: text_of("generation_of"),
         inode: large_of("inode"),
         etag: text_of("etag"),
+        stored_fingerprint: stored.map_err(|error| format!("stored_fingerprint: {error}"))?,
         message,
         committed,
     })

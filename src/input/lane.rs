@@ -18,6 +18,7 @@ use crate::input::rules::BlockRules;
 use crate::input::stream;
 use crate::input::stream::Stream;
 use crate::job::model::InputFormat;
+use crate::values::digest::Digest;
 
 /// What finds the ends of records.
 enum Ends {
@@ -112,7 +113,7 @@ impl Lane {
         lane.opened_bytes = match &lane.stream {
             Stream::Plain(file) => file.metadata().map_err(|source| lane.read_error(0, source))?.len(),
             Stream::Object(object) => object.bytes(),
-            Stream::Pipe(_) | Stream::Forward(_) => 0,
+            Stream::Pipe(_) | Stream::Packed(..) | Stream::Forward(_) => 0,
         };
         if let InputFormat::Csv { delimiter } = rules.format {
             lane.take_header(delimiter, offset)?;
@@ -176,7 +177,7 @@ impl Lane {
                 self.carry.clear();
                 self.is_drained = false;
             }
-            Stream::Pipe(_) | Stream::Forward(_) => self.read_to(offset)?,
+            Stream::Pipe(_) | Stream::Packed(..) | Stream::Forward(_) => self.read_to(offset)?,
         }
         self.offset = offset;
         Ok(())
@@ -234,6 +235,14 @@ impl Lane {
     /// Returns the digest of the bytes before the offset.
     pub(super) fn prefix(&self) -> &PrefixDigest {
         &self.prefix
+    }
+
+    /// Returns the digest of a compressed file as it is stored, if all of it was read, as it was when it was listed.
+    pub(super) fn stored(&self) -> Option<Digest> {
+        match &self.stream {
+            Stream::Packed(_, stored) => stored.of_all(self.partition.file_bytes?),
+            _ => None,
+        }
     }
 
     /// Sets the digest of the bytes before the offset, which the caller has verified. [`Lane::open`] does not read

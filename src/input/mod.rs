@@ -24,6 +24,7 @@ mod reader;
 pub mod record;
 mod resumed;
 mod rules;
+mod sampled_digest;
 mod seek;
 mod stream;
 mod stream_names;

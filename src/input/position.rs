@@ -23,6 +23,8 @@ pub struct Position {
     pub offset: u64,
     /// Whether the end was reached.
     pub ended: bool,
+    /// The digest of a compressed file as it is stored, if its end was reached.
+    pub stored: Option<Digest>,
     /// The digest of the bytes before `offset`.
     pub prefix: PrefixDigest,
     /// The records before the position at the start of the run.

@@ -1,21 +1,17 @@
 //! The proof that a resumed input is the one that was read.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::input::error::InputError;
 use crate::input::object::ObjectReader;
 use crate::input::object::url::is_url;
 use crate::input::partition::{Compression, Partition, Source};
+use crate::input::sampled_digest::{CELL_BYTES, SampledDigest};
 use crate::input::stream;
 use crate::input::stream::Stream;
 use crate::values::digest::{Digest, Hasher};
-
-/// A file is sampled in cells of this size, in bytes: the first one whole, the others only at their beginning.
-const CELL_BYTES: u64 = 256 * 1024;
-/// How much of the beginning of a cell is sampled, in bytes.
-const SAMPLE_BYTES: u64 = 4 * 1024;
 
 /// The digest of the bytes before an offset of a partition, which grows as the partition is read.
 ///
@@ -29,8 +25,8 @@ const SAMPLE_BYTES: u64 = 4 * 1024;
 pub enum PrefixDigest {
     /// Of all bytes, for what is compressed and standard input.
     Whole(Hasher),
-    /// Of the samples before `offset`, for an uncompressed file, also once it is compressed.
-    Sampled { hasher: Hasher, offset: u64 },
+    /// Of samples, for an uncompressed file, also once it is compressed.
+    Sampled(SampledDigest),
     /// Of the first cell before `offset`, for an uncompressed object, also once it is compressed.
     Beginning { hasher: Hasher, offset: u64 },
     /// Of bytes that are not read any further.
@@ -50,7 +46,7 @@ impl PrefixDigest {
         } else if is_url(name) {
             PrefixDigest::Beginning { hasher: Hasher::new(), offset: 0 }
         } else {
-            PrefixDigest::Sampled { hasher: Hasher::new(), offset: 0 }
+            PrefixDigest::Sampled(SampledDigest::default())
         }
     }
 
@@ -73,17 +69,7 @@ impl PrefixDigest {
 
     /// Reads the samples before `offset`. Fails with `UnexpectedEof` if the file is shorter.
     pub(super) fn of_file(file: &mut File, offset: u64) -> io::Result<PrefixDigest> {
-        let mut hasher = Hasher::new();
-        let mut buffer = Vec::new();
-        for (from, to) in samples(0, offset) {
-            buffer.clear();
-            file.seek(SeekFrom::Start(from))?;
-            if file.by_ref().take(to - from).read_to_end(&mut buffer)? as u64 != to - from {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            hasher.update(&buffer);
-        }
-        Ok(PrefixDigest::Sampled { hasher, offset })
+        SampledDigest::of_file(file, offset).map(PrefixDigest::Sampled)
     }
 
     /// Reads the first cell before `offset`, which takes one request.
@@ -106,13 +92,7 @@ impl PrefixDigest {
         match self {
             PrefixDigest::Whole(hasher) => hasher.update(bytes),
             PrefixDigest::Finished(_) => unreachable!("a file that is gone is not read"),
-            PrefixDigest::Sampled { hasher, offset } => {
-                let end = *offset + bytes.len() as u64;
-                for (from, to) in samples(*offset, end) {
-                    hasher.update(&bytes[(from - *offset) as usize..(to - *offset) as usize]);
-                }
-                *offset = end;
-            }
+            PrefixDigest::Sampled(samples) => samples.update(bytes),
             PrefixDigest::Beginning { hasher, offset } => {
                 let wanted = CELL_BYTES.saturating_sub(*offset).min(bytes.len() as u64);
                 hasher.update(&bytes[..wanted as usize]);
@@ -153,22 +133,13 @@ impl PrefixDigest {
         match self {
             PrefixDigest::Whole(hasher) => hasher.finish(),
             PrefixDigest::Finished(digest) => digest,
-            PrefixDigest::Sampled { mut hasher, offset } | PrefixDigest::Beginning { mut hasher, offset } => {
+            PrefixDigest::Sampled(samples) => samples.finish(),
+            PrefixDigest::Beginning { mut hasher, offset } => {
                 hasher.update(&offset.to_le_bytes());
                 hasher.finish()
             }
         }
     }
-}
-
-/// Returns the parts of the samples that are between two offsets, ascending.
-fn samples(from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
-    (from / CELL_BYTES..to.div_ceil(CELL_BYTES)).filter_map(move |cell| {
-        let start = cell * CELL_BYTES;
-        let length = if cell == 0 { CELL_BYTES } else { SAMPLE_BYTES };
-        let (start, end) = (start.max(from), start.saturating_add(length).min(to));
-        (start < end).then_some((start, end))
-    })
 }
 
 #[cfg(test)]

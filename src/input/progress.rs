@@ -17,6 +17,7 @@ use crate::input::resumed::kept_position;
 use crate::input::rules::BlockRules;
 use crate::input::stream::open_regular;
 use crate::job::model::InputFormat;
+use crate::values::digest::Digest;
 
 /// How far one partition was read.
 pub(super) struct Progress {
@@ -24,6 +25,8 @@ pub(super) struct Progress {
     /// As in [`Position`].
     pub(super) offset: u64,
     pub(super) ended: bool,
+    /// As in [`Position`].
+    stored: Option<Digest>,
     /// As in [`Position`], if there is no lane.
     prefix: Option<PrefixDigest>,
     /// Open while its group is read.
@@ -47,6 +50,7 @@ impl Progress {
             partition,
             offset: 0,
             ended: false,
+            stored: None,
             prefix: None,
             lane: None,
             prepared: None,
@@ -77,6 +81,11 @@ impl Progress {
         let partition = Arc::clone(&self.partition);
         if self.is_same_object(row)? && (row.ended || partition.is_seekable()) {
             return self.resume_object(row);
+        }
+        if self.is_same_packed_file(row)? {
+            (self.ended, self.stored) = (true, row.stored_fingerprint);
+            self.prefix = Some(PrefixDigest::Finished(row.fingerprint));
+            return Ok(());
         }
         let found = match &partition.source {
             Source::File(path) if partition.is_seekable() => self.verify_file(path, row)?,
@@ -124,6 +133,24 @@ impl Progress {
             expected: expected.clone(),
             found: partition.etag.clone().unwrap_or_default(),
         })
+    }
+
+    /// Returns whether the partition is the compressed file that was read to its end, as far as samples of what is stored
+    /// prove it, so that it need not be decompressed.
+    fn is_same_packed_file(&self, row: &PositionRow) -> Result<bool, InputError> {
+        let (Source::File(path), Some(stored), Some(bytes)) =
+            (&self.partition.source, row.stored_fingerprint, row.file_bytes)
+        else {
+            return Ok(false);
+        };
+        if !row.ended || self.partition.is_seekable() || self.partition.file_bytes != Some(bytes) {
+            return Ok(false);
+        }
+        match PrefixDigest::of_file(&mut open_regular(&self.partition, path)?, bytes) {
+            Ok(found) => Ok(found.finish() == stored),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(source) => Err(InputError::read(&self.partition.name, row.offset, source)),
+        }
     }
 
     /// Moves to the position `row` of an object that is the one that was read. One that was read to its end takes no
@@ -242,6 +269,7 @@ impl Progress {
         if let Some(lane) = self.lane.take() {
             self.offset = lane.offset();
             self.prefix = Some(lane.prefix().clone());
+            self.stored = lane.stored();
         }
         self.ended = true;
     }
@@ -263,6 +291,7 @@ impl Progress {
             inode: None,
             offset: self.offset,
             ended: self.ended,
+            stored: self.stored,
             prefix: prefix.unwrap_or_else(|| PrefixDigest::new(&self.partition)),
             record: self.record,
             event_time: self.event_time,

@@ -170,6 +170,7 @@ pub(super) fn kept_position(partition: Arc<Partition>, row: &PositionRow) -> Pos
     Position {
         partition,
         message: None,
+        stored: row.stored_fingerprint,
         generation_of: row.generation_of.as_deref().map(Arc::from),
         inode: row.inode,
         offset: row.offset,

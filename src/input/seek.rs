@@ -169,6 +169,7 @@ mod tests {
             inode: None,
             etag: None,
             message: None,
+            stored_fingerprint: None,
             committed: None,
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();

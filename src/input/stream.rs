@@ -11,6 +11,7 @@ use crate::input::object::ObjectReader;
 use crate::input::partition::{Compression, Partition, Source};
 use crate::input::pipe::Pipe;
 use crate::input::read_ahead::ReadAhead;
+use crate::input::sampled_digest::StoredDigest;
 use crate::input::zstandard::Zstandard;
 
 /// The bytes of a partition, decompressed.
@@ -21,7 +22,9 @@ pub(super) enum Stream {
     Object(ObjectReader),
     /// Standard input.
     Pipe(Pipe),
-    /// What can only be read from the beginning.
+    /// A compressed file, and the digest of what was read of it.
+    Packed(Box<dyn Read + Send>, StoredDigest),
+    /// What else can only be read from the beginning.
     Forward(Box<dyn Read + Send>),
 }
 
@@ -33,7 +36,7 @@ impl Stream {
                 Stream::Plain(file) => file.read(buffer),
                 Stream::Object(object) => object.read(buffer),
                 Stream::Pipe(pipe) => pipe.read(buffer),
-                Stream::Forward(stream) => stream.read(buffer),
+                Stream::Packed(stream, _) | Stream::Forward(stream) => stream.read(buffer),
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -46,7 +49,7 @@ impl Stream {
     pub(super) fn arrives_within(&mut self, patience: Duration) -> bool {
         match self {
             Stream::Pipe(pipe) => pipe.arrives_within(patience),
-            Stream::Plain(_) | Stream::Object(_) | Stream::Forward(_) => true,
+            Stream::Plain(_) | Stream::Object(_) | Stream::Packed(..) | Stream::Forward(_) => true,
         }
     }
 }
@@ -67,7 +70,10 @@ pub(super) fn open(partition: &Partition) -> Result<Stream, InputError> {
     let file = open_regular(partition, path)?;
     Ok(match partition.compression {
         Compression::None => Stream::Plain(file),
-        compression => unpacked(partition, compression, file)?,
+        compression => {
+            let stored = StoredDigest::default();
+            Stream::Packed(unpacking(partition, compression, stored.sampling(file))?, stored)
+        }
     })
 }
 
@@ -85,13 +91,21 @@ pub(super) fn unpacked(
     compression: Compression,
     packed: impl Read + Send + 'static,
 ) -> Result<Stream, InputError> {
+    unpacking(partition, compression, packed).map(Stream::Forward)
+}
+
+fn unpacking(
+    partition: &Partition,
+    compression: Compression,
+    packed: impl Read + Send + 'static,
+) -> Result<Box<dyn Read + Send>, InputError> {
     let unpacked = match compression {
-        Compression::None => return Ok(Stream::Forward(Box::new(packed))),
+        Compression::None => return Ok(Box::new(packed)),
         Compression::Gzip => ReadAhead::start(Gzip::new(BufReader::with_capacity(64 * 1024, packed))),
         Compression::Zstd => Zstandard::new(packed).and_then(ReadAhead::start),
     };
     let unpacked = unpacked.map_err(|source| InputError::read(&partition.name, 0, source))?;
-    Ok(Stream::Forward(Box::new(unpacked)))
+    Ok(Box::new(unpacked))
 }
 
 /// Opens the regular file `path` of `partition`. It is checked first, because opening a pipe would wait for a writer.

@@ -81,6 +81,7 @@ pub fn seek(
             generation_of: old.generation_of.clone(),
             inode: None,
             etag: partition.etag,
+            stored_fingerprint: None,
             message: None,
             committed: None,
         });

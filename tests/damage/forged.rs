@@ -259,6 +259,7 @@ fn positions_cases() -> Vec<Case> {
         ("inode", P(|rows| row(rows).inode = Some(1)), &[]),
         ("etag", P(|rows| row(rows).etag = Some("a".to_owned())), &[]),
         ("message", P(|rows| row(rows).message = Some(message())), &[]),
+        ("stored_fingerprint", P(|rows| row(rows).stored_fingerprint = Some(Digest::of(b"forged"))), &[]),
         ("committed", P(|rows| row(rows).committed = Some(commit())), &[]),
         // The positions of the shard that waits.
         ("cut", P(|rows| drop(rows.drain(..2))), &["positions-wrong"]),
@@ -324,6 +325,7 @@ fn every_forged_field_is_found_if_anything_else_in_the_store_depends_on_it() {
         generation_of,
         inode,
         etag,
+        stored_fingerprint,
         message,
         committed
     });

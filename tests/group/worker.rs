@@ -253,6 +253,7 @@ impl Term {
                 message: Some(message),
                 offset: owned.offset * 10,
                 ended: false,
+                stored: None,
                 prefix: PrefixDigest::Finished(Digest::of(format!("{number} {}", owned.offset).as_bytes())),
                 record: owned.offset,
                 event_time: None,

@@ -350,6 +350,7 @@ impl StoreBuilder {
                 generation_of: None,
                 inode: None,
                 etag: None,
+                stored_fingerprint: None,
                 message: None,
                 committed: None,
             })

@@ -17,6 +17,7 @@ fn row(partition: &str, cut: u64) -> PositionRow {
         generation_of: None,
         inode: None,
         etag: None,
+        stored_fingerprint: None,
         message: None,
         committed: None,
     }

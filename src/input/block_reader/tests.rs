@@ -95,6 +95,7 @@ fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
             inode: None,
             etag: None,
             message: None,
+            stored_fingerprint: None,
             committed: None,
         })
         .collect()

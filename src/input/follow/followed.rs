@@ -106,6 +106,7 @@ impl Followed {
         Position {
             partition: Arc::new(partition),
             message: None,
+            stored: None,
             generation_of,
             inode: Some(self.id.inode),
             offset: self.tail.offset(),

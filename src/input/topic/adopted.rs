@@ -64,6 +64,7 @@ fn unproven(partition: String, number: u32, message: MessagePosition) -> Positio
         generation_of: None,
         inode: None,
         etag: None,
+        stored_fingerprint: None,
         message: Some(message),
         committed: None,
         partition,

@@ -147,6 +147,7 @@ impl Lane {
         };
         Position {
             partition: Arc::clone(&self.partition),
+            stored: None,
             message: Some(MessagePosition {
                 topic_id: self.topic_id.clone(),
                 offset,

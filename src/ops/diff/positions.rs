@@ -81,6 +81,7 @@ mod tests {
             generation_of: None,
             inode: None,
             etag: None,
+            stored_fingerprint: None,
             message: None,
             committed: None,
         }

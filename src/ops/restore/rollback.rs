@@ -207,6 +207,7 @@ fn unread(partition: &str, task: u32, cut: u64, old: &PositionRow) -> PositionRo
         generation_of: None,
         inode: None,
         etag: None,
+        stored_fingerprint: None,
         message: None,
         committed: None,
     }

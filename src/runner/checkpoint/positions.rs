@@ -133,6 +133,7 @@ fn row(
         generation_of: cut_position.position.generation_of.as_deref().map(str::to_owned),
         inode,
         etag: partition.etag.clone(),
+        stored_fingerprint: cut_position.position.stored,
         message: cut_position.position.message.clone(),
         committed: None,
     })

@@ -266,6 +266,46 @@ fn zeros_after_the_last_gzip_member_are_padding() {
 }
 
 #[test]
+fn a_compressed_file_that_was_read_to_its_end_is_not_decompressed_again() {
+    let env = Env::new();
+    counting(&env, "checkpoint: {store: store}\n");
+    let pack = |text: &str| {
+        // Not compressed much, so that there is something between the samples.
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let text = env.read("job.yaml").replace("data.jsonl", "data.jsonl.gz");
+    env.write("job.yaml", text);
+    let lines = LINES.repeat(1 << 15);
+    let packed = pack(&lines);
+    env.write("data.jsonl.gz", &packed);
+    env.run(&["run", "job.yaml"]).expect(0);
+    let result = env.read("out/counting.jsonl");
+    // Without its end the file cannot be decompressed, but the samples are the same.
+    let mut torn = packed.clone();
+    let end = torn.len() - 8;
+    assert!(end % (256 << 10) > 4 << 10, "the end is in no sample");
+    torn[end] ^= 1;
+    env.write("data.jsonl.gz", &torn);
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/counting.jsonl"), result);
+    // A sample, and the size, decide.
+    let mut other = packed.clone();
+    other[1000] ^= 1;
+    for changed in [&other, &torn[..end]] {
+        env.write("data.jsonl.gz", changed);
+        env.run(&["run", "job.yaml"]).expect(4);
+    }
+    // What is appended is read.
+    env.write("data.jsonl.gz", [packed.clone(), pack("{\"k\":\"c\"}\n")].concat());
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/counting.jsonl"), format!("{result}{{\"k\":\"c\",\"n\":1}}\n"));
+    env.run(&["run", "job.yaml"]).expect(0);
+    env.run(&["verify", "store", "--deep"]).expect(0);
+}
+
+#[test]
 fn a_field_that_no_record_has_is_reported_at_the_end_of_the_first_run() {
     let env = Env::new();
     let job = |more: &str| format!("job: j\ninput: {{files: data.jsonl}}\nkey: k\n{more}checkpoint: {{store: s}}\n");
