@@ -1428,7 +1428,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__import)
-            opts="-q -h --job --set --column --read-version --store --key-serde --value-serde --changelog --brokers --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
+            opts="-q -h --job --set --column --read-version --store --key-serde --value-serde --changelog --brokers --rocksdb --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1494,7 +1494,7 @@ _ckpt() {
             return 0
             ;;
         ckpt__subcmd__samza__subcmd__inspect)
-            opts="-n -q -h --task --properties --state --read-version --limit --store --key-serde --value-serde --changelog --brokers --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
+            opts="-n -q -h --task --properties --state --read-version --limit --store --key-serde --value-serde --changelog --brokers --rocksdb --kafka-settings --json --quiet --color --utc --cache --cache-size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

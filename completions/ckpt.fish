@@ -336,6 +336,7 @@ complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcomm
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l properties -d 'Print the offsets as a Java properties file'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l state -d 'Show the keys and values of stores'
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l rocksdb -d 'Read stores from their RocksDB directories below the PATH instead of their changelogs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from inspect" -l utc -d 'Show and read times in UTC instead of the local time zone'
@@ -378,6 +379,7 @@ always\t'Everywhere'
 never\t'Nowhere'"
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l cache -d 'Keep copies of what commands read from buckets in this directory, for inspect, list, log, diff, stats and restore --to; every copy is proven before it is used [default: none, or CKPT_CACHE]' -r -F
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l cache-size -d 'The most that the cache takes [default: 5 GiB, or CKPT_CACHE_SIZE]' -r
+complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l rocksdb -d 'Read stores from their RocksDB directories below the PATH instead of their changelogs'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l json -d 'Print the answer as JSON'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print no notes and no progress; warnings and errors are still printed'
 complete -c ckpt -n "__fish_ckpt_using_subcommand samza; and __fish_seen_subcommand_from import" -l utc -d 'Show and read times in UTC instead of the local time zone'

@@ -34,6 +34,8 @@ mod replicas;
 mod report;
 mod reunion;
 mod samza;
+#[cfg(feature = "rocksdb")]
+mod samza_directories;
 mod storage;
 mod store;
 mod support;

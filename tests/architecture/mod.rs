@@ -56,7 +56,7 @@ const ROOMS: &[&[&str]] = &[
 const NEIGHBORS: [(&str, &str); 1] = [("checkpoint", "resume")];
 
 /// The homes of crates that are easily used everywhere: the crate, and the paths that its home files begin with.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 28] = [
     ("arrow_array", &["src/format/"]),
     ("arrow_schema", &["src/format/"]),
     ("base64", &["src/cli/commands/report/"]),
@@ -81,6 +81,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("object_store", &["src/storage/bucket/"]),
     ("rdkafka", &["src/kafka/"]),
     ("reqwest", &["src/storage/bucket/"]),
+    ("rocksdb", &["src/ops/samza/directory/database.rs"]),
     ("rustls", &["src/storage/bucket/"]),
     ("tokio", &["src/storage/bucket/"]),
     ("walkdir", &["src/ops/samza/listing.rs"]),

@@ -20,6 +20,8 @@ mod samza;
 mod samza_import;
 #[cfg(feature = "kafka")]
 mod samza_live;
+#[cfg(all(feature = "kafka", feature = "rocksdb"))]
+mod samza_snapshot;
 #[cfg(feature = "kafka")]
 mod shared_outputs;
 #[cfg(feature = "kafka")]

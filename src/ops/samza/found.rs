@@ -61,6 +61,8 @@ pub struct LocalStore {
     /// The checkpoint, according to the name of the directory; `None` for the files in use.
     pub snapshot: Option<CheckpointId>,
     pub files: BTreeMap<OffsetFileKind, OffsetFile>,
+    /// Whether the rows are there, in files of RocksDB.
+    pub has_database: bool,
     /// When the newest of the files was written.
     pub written: Option<Timestamp>,
 }

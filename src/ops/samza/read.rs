@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::directory::CURRENT;
 use super::finding::{SamzaCode, SamzaFinding};
 use super::found::{Found, LocalStore, Snapshot, Task, TaskCheckpoint, natural};
 use super::listing::{Listed, Listing};
@@ -20,6 +21,8 @@ use crate::samza::snapshot_index::SnapshotIndex;
 enum Kind {
     Checkpoint(names::CheckpointFileName),
     Offsets(OffsetFileKind),
+    /// The file that every directory of RocksDB has.
+    Database,
     Dump,
     Index,
     /// A write of one of the others that was cut short.
@@ -102,6 +105,9 @@ impl Kind {
         if let Some(kind) = OffsetFileKind::of(name) {
             return Ok(Kind::Offsets(kind));
         }
+        if name == CURRENT {
+            return Ok(Kind::Database);
+        }
         if name.strip_suffix(".tmp").is_some_and(|name| OffsetFileKind::of(name).is_some()) {
             return Ok(Kind::Temporary);
         }
@@ -127,6 +133,10 @@ fn add(kind: Kind, file: &Listed, found: &mut Found, latest: &mut Latest) -> io:
         Kind::Dump => return messages::read(file, found, latest),
         Kind::Temporary => {
             found.findings.push(SamzaFinding::new(SamzaCode::Leftover, place, "no such file", "a temporary file"));
+            return Ok(());
+        }
+        Kind::Database => {
+            local_store(file, found).has_database = true;
             return Ok(());
         }
         Kind::Other => return Ok(()),
@@ -162,7 +172,7 @@ fn add(kind: Kind, file: &Listed, found: &mut Found, latest: &mut Latest) -> io:
             Ok(index) => found.snapshots.push(Snapshot { path: file.path.clone(), place, index }),
             Err(error) => found.findings.push(fault(SamzaCode::IndexDamaged, "a snapshot index", &error)),
         },
-        Kind::Dump | Kind::Temporary | Kind::Other => {}
+        Kind::Dump | Kind::Temporary | Kind::Database | Kind::Other => {}
     }
     Ok(())
 }
@@ -183,6 +193,7 @@ fn local_store<'a>(file: &Listed, found: &'a mut Found) -> &'a mut LocalStore {
             task: names.task,
             snapshot: names.snapshot,
             files: BTreeMap::new(),
+            has_database: false,
             written: None,
         });
     }
@@ -193,7 +204,7 @@ fn local_store<'a>(file: &Listed, found: &'a mut Found) -> &'a mut LocalStore {
 
 /// Finds snapshots of local stores that have no positions.
 fn incomplete(listing: &Listing, found: &Found) -> Vec<SamzaFinding> {
-    let known = |place: &str| found.stores.iter().any(|store| store.place == place);
+    let known = |place: &str| found.stores.iter().any(|store| store.place == place && !store.files.is_empty());
     let unknown = listing.directories.iter().filter_map(|directory| {
         let name = names::parse_store_directory(directory.file_name()?.to_str()?);
         let place = directory.display().to_string();

@@ -5,6 +5,7 @@ use std::fs;
 use crate::support::{Env, repository};
 
 mod diff;
+mod directories;
 mod inspect;
 mod state;
 mod verify;

@@ -33,6 +33,10 @@ pub struct StateArgs {
     /// Read changelogs from these brokers, HOST:PORT or several with commas [default: those of the PATH]
     #[arg(long, value_name = "BROKERS")]
     pub brokers: Option<String>,
+
+    /// Read stores from their RocksDB directories below the PATH instead of their changelogs
+    #[arg(long, conflicts_with_all = ["changelog", "brokers"])]
+    pub rocksdb: bool,
 }
 
 impl StateArgs {

@@ -1,11 +1,12 @@
 //! `ckpt samza import`: makes the first checkpoint of a job from one of Samza.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::changelogs::{StateArgs, explain_state};
+use super::directories::{explain_directory, explain_snapshot};
 use super::open::{BrokerArgs, PATH_HELP, open, parse_version, warn_of_unreadable};
 use crate::cli::commands::run::explain::explain;
 use crate::cli::commands::run::job::{JobArgs, read_job};
@@ -17,13 +18,16 @@ use crate::cli::table::{Column, Table};
 use crate::cli::text::{self, counted, or_dash};
 use crate::cli::ui::Ui;
 use crate::job::JobSpec;
+use crate::ops::samza::directory::{self, check_whole, snapshot_of};
+use crate::ops::samza::found::Found;
 use crate::ops::samza::import::{Mapping, StateImportError, TaskError, TaskInput, digest, rows, task_inputs};
-use crate::ops::samza::state::TaskStore;
+use crate::ops::samza::state::{self, Changelogs, TaskStore};
 use crate::runner::import::{ImportError, Imported, ImportedPartition, columns, import, partition_count};
 use crate::runner::options::Options;
 use crate::runner::process::processor::Processors;
 use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
+use crate::samza::changelog::StoreContents;
 use crate::samza::checkpoint::Version;
 
 /// Make the first checkpoint of a job from a checkpoint of Samza
@@ -37,6 +41,11 @@ use crate::samza::checkpoint::Version;
 /// --column says which part of a value becomes a column of the state; a part that
 /// is missing or has another type is an error. The store of the job must not have
 /// a checkpoint yet. If anything is wrong, nothing is committed.
+///
+/// With --rocksdb, takes the state from the snapshots of local stores that Samza
+/// made together with the checkpoint, which are below a PATH. Their CHECKPOINT-V2
+/// has to say the same as the checkpoint; the files in use are never taken. This
+/// needs a build with the feature `rocksdb`.
 ///
 /// The digest is the SHA-256 of all rows, one line of JSON each, as `rows[]` of
 /// `ckpt inspect --state --limit 0 --json` has them.
@@ -76,10 +85,31 @@ pub struct Args {
     pub brokers: BrokerArgs,
 }
 
+/// Where the state of the tasks is.
+enum Source<'a> {
+    Changelogs {
+        stores: Vec<TaskStore>,
+        changelogs: Changelogs,
+    },
+    /// In the snapshots of local stores, of the one with this name if there are several.
+    Snapshots {
+        found: &'a Found,
+        store: Option<&'a str>,
+        version: Version,
+    },
+}
+
+/// Where the state of a task was.
+enum Kept {
+    Changelog(TaskStore),
+    /// In this directory.
+    Snapshot(String),
+}
+
 /// What is imported of a task.
 struct TaskRows<'a> {
     input: &'a TaskInput,
-    store: &'a TaskStore,
+    kept: Kept,
     partition: ImportedPartition,
 }
 
@@ -103,23 +133,28 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let topic = job.input.topic.as_ref().map_or("", |topic| &topic.topic);
     let inputs = task_inputs(&found.tasks, topic, count, args.read_version).map_err(explain_task)?;
     let version = args.read_version.unwrap_or(Version::V1);
-    let (stores, changelogs) = args.changelogs.stores(&found, &args.paths, &args.brokers, version)?;
+    let source_of_state = if args.changelogs.rocksdb {
+        Source::Snapshots { found: &found, store: args.changelogs.store.as_deref(), version }
+    } else {
+        let (stores, changelogs) = args.changelogs.stores(&found, &args.paths, &args.brokers, version)?;
+        Source::Changelogs { stores, changelogs }
+    };
     let mut tasks = Vec::new();
     for input in &inputs {
-        let store = store_of(input, &stores)?;
-        let rows = rows(store, &changelogs, serdes, &mapping, &columns).map_err(explain_rows)?;
+        let (contents, name, kept) = source_of_state.read(input)?;
+        let rows = rows((&input.task, &name), &contents, serdes, &mapping, &columns).map_err(explain_rows)?;
         if input.last.is_none() && !rows.is_empty() {
             let message = format!("task `{}` has state, but it has not processed a message", input.task);
             return Err(CliError::new(Exit::Failed, message));
         }
-        tasks.push(TaskRows { input, store, partition: ImportedPartition { last: input.last, rows } });
+        tasks.push(TaskRows { input, kept, partition: ImportedPartition { last: input.last, rows } });
     }
     let of_task = |task: &TaskRows<'_>| (task.input.partition, task.partition.rows.len());
     let keys: Vec<(u32, usize)> = tasks.iter().map(of_task).collect();
     let digest =
         digest(tasks.iter().map(|task| (task.input.partition, &task.partition.rows[..])), &columns).to_string();
-    let stores: Vec<(&TaskInput, &TaskStore)> = tasks.iter().map(|task| (task.input, task.store)).collect();
-    let partitions: Vec<ImportedPartition> = tasks.into_iter().map(|task| task.partition).collect();
+    let (stores, partitions): (Vec<(&TaskInput, Kept)>, Vec<ImportedPartition>) =
+        tasks.into_iter().map(|task| ((task.input, task.kept), task.partition)).unzip();
     let imported = import(&job, &options, &partitions).map_err(explain_import)?;
     let view = View::new(&job, &imported, &stores, &keys, &digest);
     if ui.is_json() {
@@ -128,6 +163,28 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         view.show(ui)?
     }
     Ok(Exit::Clean)
+}
+
+impl Source<'_> {
+    /// Reads the state of a task. Returns its contents, the name of the store, and where it was.
+    fn read(&self, input: &TaskInput) -> Result<(StoreContents, String, Kept), CliError> {
+        match self {
+            Source::Changelogs { stores, changelogs } => {
+                let store = store_of(input, stores)?;
+                let contents = state::read(store, changelogs).map_err(explain_state)?;
+                Ok((contents, store.store.clone(), Kept::Changelog(store.clone())))
+            }
+            Source::Snapshots { found, store, version } => {
+                let task = found.tasks.iter().find(|task| task.name == input.task);
+                let used = task.and_then(|task| task.used(*version)).expect("its input was read from it");
+                let snapshot = snapshot_of(&input.task, used, *store, &found.stores).map_err(explain_snapshot)?;
+                let contents = directory::read(Path::new(&snapshot.place)).map_err(explain_directory)?;
+                check_whole(&snapshot.place, &contents).map_err(explain_snapshot)?;
+                let contents = StoreContents { rows: contents.rows, doubtful: Vec::new() };
+                Ok((contents, snapshot.store.clone(), Kept::Snapshot(snapshot.place.clone())))
+            }
+        }
+    }
 }
 
 /// Returns the store that a task has.
@@ -212,8 +269,12 @@ pub(super) struct View<'a> {
 struct PartitionView<'a> {
     partition: &'a str,
     task: &'a str,
-    changelog: String,
+    /// Null if the state was in a snapshot.
+    changelog: Option<String>,
     changelog_offset: Option<u64>,
+    /// The directory of the snapshot; absent without `--rocksdb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<&'a str>,
     keys: u64,
     /// The offset of the next message.
     offset: u64,
@@ -225,17 +286,22 @@ impl<'a> View<'a> {
     fn new(
         job: &'a JobSpec,
         imported: &'a Imported,
-        stores: &[(&'a TaskInput, &'a TaskStore)],
+        stores: &'a [(&'a TaskInput, Kept)],
         keys: &[(u32, usize)],
         sha256: &'a str,
     ) -> View<'a> {
-        let partitions = imported.positions.iter().zip(stores).zip(keys).map(|((row, (input, store)), (_, keys))| {
+        let partitions = imported.positions.iter().zip(stores).zip(keys).map(|((row, (input, kept)), (_, keys))| {
             let message = row.message.as_ref();
+            let (changelog, changelog_offset, snapshot) = match kept {
+                Kept::Changelog(store) => (Some(store.changelog.to_string()), store.last, None),
+                Kept::Snapshot(place) => (None, None, Some(place.as_str())),
+            };
             PartitionView {
                 partition: &row.partition,
                 task: &input.task,
-                changelog: store.changelog.to_string(),
-                changelog_offset: store.last,
+                changelog,
+                changelog_offset,
+                snapshot,
                 keys: *keys as u64,
                 offset: message.map_or(0, |message| message.offset),
                 proven: message.is_some_and(|message| message.proof_offset.is_some()),
@@ -257,7 +323,7 @@ impl<'a> View<'a> {
         ui.heading(format!("checkpoint {} in {}: {keys} of {partitions}", self.checkpoint, self.store))?;
         let mut table = Table::new([
             Column::name("TASK"),
-            Column::name("CHANGELOG"),
+            Column::name("KEPT IN"),
             Column::number("UP TO"),
             Column::number("KEYS"),
             Column::name("PARTITION"),
@@ -266,7 +332,7 @@ impl<'a> View<'a> {
         for partition in &self.partitions {
             table.row([
                 partition.task.to_owned(),
-                partition.changelog.clone(),
+                or_dash(partition.changelog.as_deref().or(partition.snapshot)),
                 or_dash(partition.changelog_offset),
                 partition.keys.to_string(),
                 partition.partition.to_owned(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::changelogs::StateArgs;
 use super::open::{BrokerArgs, PATH_HELP, open, parse_version, warn_of_unreadable};
-use super::{offsets, rows, state, stores, views};
+use super::{directories, offsets, rows, state, stores, views};
 use crate::cli::args::most;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -30,6 +30,11 @@ use crate::values::units::Age;
 /// With --state, shows the keys and values of stores at the checkpoint, from their
 /// changelogs: those of the brokers that the PATH names, or dumps of them. The
 /// state of one task is in memory at a time.
+///
+/// With --state --rocksdb, shows what is in the RocksDB directories of stores below
+/// the PATH, which may be one of them, and the checkpoint that the CHECKPOINT-V2 in
+/// each names. The files in use may be ahead of it. This needs a build with the
+/// feature `rocksdb`.
 ///
 /// With --properties, prints the offsets as `checkpoint-tool.sh --new-offsets`
 /// reads them.
@@ -82,6 +87,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     }
     let is_incomplete = warn_of_unreadable(&found, ui);
     let version = args.read_version.unwrap_or(Version::V1);
+    if args.changelogs.rocksdb {
+        let limit = most(args.limit.or(Some(20)));
+        let shown = directories::show(&found, args.changelogs.store.as_deref(), args.changelogs.serdes(), limit, ui)?;
+        return Ok(if is_incomplete { Exit::Incomplete } else { shown });
+    }
     if args.state {
         let (stores, changelogs) = args.changelogs.stores(&found, &args.paths, &args.brokers, version)?;
         let shown = rows::show(&stores, &changelogs, args.changelogs.serdes(), most(args.limit.or(Some(20))), ui)?;

@@ -9,6 +9,7 @@ use crate::cli::ui::Ui;
 
 mod changelogs;
 mod diff;
+mod directories;
 mod finding;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ pub enum Command {
 pub const DOCUMENTS: &[Document] = &[
     SchemaGenerator::subschema_for::<views::FoundView<'static>>,
     SchemaGenerator::subschema_for::<rows::RowsView<'static>>,
+    SchemaGenerator::subschema_for::<directories::View<'static>>,
     SchemaGenerator::subschema_for::<verify::View<'static>>,
     SchemaGenerator::subschema_for::<diff::View<'static>>,
     SchemaGenerator::subschema_for::<import::View<'static>>,

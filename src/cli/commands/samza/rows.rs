@@ -41,7 +41,7 @@ pub(super) fn show(
         // All are read, so that one that cannot be read is found whatever the limit is.
         let mut rows = Vec::new();
         for (key, value) in &contents.rows {
-            let row = serdes.read(store, key, value).map_err(explain_state)?;
+            let row = serdes.read(&store.task, &store.store, key, value).map_err(explain_state)?;
             if limit.is_none_or(|limit| rows.len() < limit) {
                 rows.push(row);
             }
@@ -105,9 +105,15 @@ struct ContentsView<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct RowView {
+pub(super) struct RowView {
     key: Box<RawValue>,
     value: Box<RawValue>,
+}
+
+impl From<&StateRow> for RowView {
+    fn from(row: &StateRow) -> RowView {
+        RowView { key: row.key.to_json(), value: row.value.to_json() }
+    }
 }
 
 impl<'a> RowsView<'a> {
@@ -121,7 +127,7 @@ impl<'a> RowsView<'a> {
             keys: of.keys,
             doubtful_keys: &of.doubtful,
             cut: (of.rows.len() as u64) < of.keys,
-            rows: of.rows.iter().map(|row| RowView { key: row.key.to_json(), value: row.value.to_json() }).collect(),
+            rows: of.rows.iter().map(RowView::from).collect(),
         };
         RowsView {
             version: VERSION,

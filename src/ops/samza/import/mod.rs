@@ -8,7 +8,8 @@ pub use mapping::{Mapping, MappingError};
 pub use rows::{RowError, digest};
 pub use tasks::{TaskError, TaskInput, task_inputs};
 
-use crate::ops::samza::state::{Changelogs, Serdes, StateError, TaskStore, read};
+use crate::ops::samza::state::{Serdes, StateError};
+use crate::samza::changelog::StoreContents;
 use crate::values::value::{Column, Value};
 
 /// Why the state of a store does not become that of a job.
@@ -23,24 +24,23 @@ pub enum StateImportError {
     Doubtful { task: String, key: String },
 }
 
-/// Reads the state of a task, and turns it into rows with `columns`, sorted by the bytes of their keys.
+/// Turns the contents of `store` of `task` into rows with `columns`, sorted by the bytes of their keys.
 pub fn rows(
-    store: &TaskStore,
-    changelogs: &Changelogs,
+    (task, store): (&str, &str),
+    contents: &StoreContents,
     serdes: Serdes,
     mapping: &Mapping,
     columns: &[Column],
 ) -> Result<Vec<(String, Vec<Value>)>, StateImportError> {
-    let contents = read(store, changelogs)?;
     if let Some(key) = contents.doubtful.first() {
-        return Err(StateImportError::Doubtful { task: store.task.clone(), key: serdes.show_key(key) });
+        return Err(StateImportError::Doubtful { task: task.to_owned(), key: serdes.show_key(key) });
     }
+    let wrong = |error| StateImportError::Row { task: task.to_owned(), error };
     let mut rows = Vec::with_capacity(contents.rows.len());
     for (key, value) in &contents.rows {
-        let row = serdes.read(store, key, value)?;
-        let row = mapping.row(&row, columns);
-        rows.push(row.map_err(|error| StateImportError::Row { task: store.task.clone(), error })?);
+        let row = serdes.read(task, store, key, value)?;
+        rows.push(mapping.row(&row, columns).map_err(wrong)?);
     }
-    rows::sort(&mut rows).map_err(|error| StateImportError::Row { task: store.task.clone(), error })?;
+    rows::sort(&mut rows).map_err(wrong)?;
     Ok(rows)
 }

@@ -63,11 +63,11 @@ impl Serdes {
         self.key.read(key).map_or_else(|_| hex(key), |key| key.to_string())
     }
 
-    /// Reads a key and a value of `store`.
-    pub fn read(self, store: &TaskStore, key: &[u8], value: &[u8]) -> Result<StateRow, StateError> {
+    /// Reads a key and a value of `store` of `task`.
+    pub fn read(self, task: &str, store: &str, key: &[u8], value: &[u8]) -> Result<StateRow, StateError> {
         let unreadable = |part, serde: Serde, key: String, reason| StateError::Unreadable {
-            task: store.task.clone(),
-            store: store.store.clone(),
+            task: task.to_owned(),
+            store: store.to_owned(),
             key,
             part,
             serde,
