@@ -23,6 +23,8 @@ mod samza_live;
 #[cfg(feature = "kafka")]
 mod shared_outputs;
 #[cfg(feature = "kafka")]
+mod takeover;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]
