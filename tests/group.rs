@@ -57,12 +57,14 @@ enum Step {
 use Actor::{Prune, RollBack, Worker};
 use Step::{Kill, Run};
 
-/// Does what `terms` say, and starts again when another worker has a task. Gives up if the storage does not answer.
+/// Does what `terms` say, and starts again when another worker has a task. Gives up if the storage does not answer. What it
+/// has in memory at the end of a term, it uses in the next one.
 fn work(place: &Arc<dyn Storage>, name: &str, terms: Terms, log: &Arc<Log>) {
+    let kept = Arc::default();
     for &(share, commits) in terms {
         let (mut left, mut tries) = (commits, TRIES);
         while left > 0 {
-            let mut term = match Term::start(Arc::clone(place), name, Some(share), log) {
+            let mut term = match Term::start(Arc::clone(place), name, Some((share, &kept)), log) {
                 Ok(term) => term,
                 Err(_) if tries > 1 => {
                     tries -= 1;
@@ -107,8 +109,8 @@ impl Play {
         Play { actors: actors.to_vec(), steps: steps.to_vec(), outage: None, records: Records::Counting }
     }
 
-    /// Performs it, and checks the store. Returns how many calls each actor made, and how many commits found a rival.
-    fn perform(&self, before: &Place) -> (Vec<u64>, i64) {
+    /// Performs it, and checks the store.
+    fn perform(&self, before: &Place) -> Performed {
         let context = format!("{self:?}");
         let (place, log) = (before.copied(), Arc::new(Log::new(self.records)));
         let start = |(number, &actor): (usize, &Actor)| {
@@ -145,8 +147,19 @@ impl Play {
         processes.iter().for_each(Process::deliver);
         chain.look(&place, &log, &context);
         check::continue_alone(&place, &log, &mut chain, &context);
-        (processes.iter().map(Process::calls).collect(), log.rivals.load(Ordering::SeqCst))
+        let calls = processes.iter().map(Process::calls).collect();
+        Performed { calls, rivals: log.rivals.load(Ordering::SeqCst), kept: log.kept.load(Ordering::SeqCst) }
     }
+}
+
+/// What has happened in a play.
+struct Performed {
+    /// How many calls each actor made.
+    calls: Vec<u64>,
+    /// How many commits found a rival.
+    rivals: i64,
+    /// How many partitions were not loaded at a start, because the worker had them in memory.
+    kept: u64,
 }
 
 /// Performs `play` for each pair of a call of the first and a call of the second actor: the first one sleeps before its call
@@ -154,7 +167,7 @@ impl Play {
 fn interleave(name: &str, actors: &[Actor], records: Records, random: &mut Random) {
     for before in Place::both(records) {
         let all = Play { records, ..Play::of(actors, &[]) };
-        let (calls, _) = all.perform(&before);
+        let calls = all.perform(&before).calls;
         let pairs: Vec<(u64, u64)> =
             (0..=calls[0]).flat_map(|first| (0..=calls[1]).map(move |second| (first, second))).collect();
         let tried = sampled(pairs.len() as u64, SAMPLE, random);
@@ -162,7 +175,7 @@ fn interleave(name: &str, actors: &[Actor], records: Records, random: &mut Rando
         for &at in &tried {
             let (first, second) = pairs[usize::try_from(at).expect("few")];
             let steps = vec![Run(0, first), Run(1, second), Run(0, ALL), Run(1, ALL)];
-            rivals += Play { steps, ..all.clone() }.perform(&before).1;
+            rivals += Play { steps, ..all.clone() }.perform(&before).rivals;
         }
         println!("{name}, {before}: {} of {} interleavings, {rivals} rivals", tried.len(), pairs.len());
     }
@@ -174,8 +187,7 @@ const APART: [Actor; 2] = [Worker("a", &[(&[0, 1], 2)]), Worker("b", &[(&[2, 3],
 fn workers_with_partitions_of_their_own_lose_nothing_and_never_disturb_each_other() {
     let mut random = Random(seed(0x0960));
     for before in Place::both(Records::Counting) {
-        let (_, rivals) = Play::of(&APART, &[]).perform(&before);
-        assert_eq!(rivals, 0);
+        assert_eq!(Play::of(&APART, &[]).perform(&before).rivals, 0);
     }
     interleave("apart", &APART, Records::Counting, &mut random);
 }
@@ -185,14 +197,15 @@ fn perform_all(name: &str, sample: usize, records: Records, random: &mut Random,
     for before in Place::both(records) {
         let plays = plays(&before);
         let tried = sampled(plays.len() as u64, sample, random);
-        let rivals: i64 = tried.iter().map(|&at| plays[usize::try_from(at).expect("few")].perform(&before).1).sum();
+        let rivals: i64 =
+            tried.iter().map(|&at| plays[usize::try_from(at).expect("few")].perform(&before).rivals).sum();
         println!("{name}, {before}: {} of {} plays, {rivals} rivals", tried.len(), plays.len());
     }
 }
 
 /// Returns how many calls each of `actors` makes if nobody disturbs it.
 fn calls_of(actors: &[Actor], before: &Place) -> Vec<u64> {
-    Play::of(actors, &[]).perform(before).0
+    Play::of(actors, &[]).perform(before).calls
 }
 
 const MOVED: [Actor; 2] = [Worker("a", &[(&[0, 1], 1), (&[0], 1)]), Worker("b", &[(&[2, 3], 1), (&[1, 2, 3], 1)])];
@@ -200,6 +213,14 @@ const MOVED: [Actor; 2] = [Worker("a", &[(&[0, 1], 1), (&[0], 1)]), Worker("b", 
 #[test]
 fn a_partition_that_moves_is_committed_by_one_worker_after_the_other() {
     interleave("moved", &MOVED, Records::Counting, &mut Random(seed(0x0961)));
+}
+
+#[test]
+fn a_worker_loads_only_the_partitions_that_it_does_not_have_in_memory() {
+    for before in Place::both(Records::Counting) {
+        // The first one keeps 0, the second one 2 and 3.
+        assert_eq!(Play::of(&MOVED, &[]).perform(&before).kept, 3);
+    }
 }
 
 const FOUGHT_OVER: [Actor; 2] = [Worker("a", &[(&[0, 1, 2, 3], 2)]), Worker("b", &[(&[0, 1, 2, 3], 2)])];
@@ -214,7 +235,7 @@ fn deltas_that_repeat_byte_for_byte_are_committed_as_others_are() {
     let longer = [Worker("a", &[(&[0, 1], 4)]), Worker("b", &[(&[2, 3], 4)])];
     perform_all("repeating", SAMPLE, Records::Toggling, &mut Random(seed(0x0963)), |before| {
         let all = Play { records: Records::Toggling, ..Play::of(&longer, &[]) };
-        let calls = all.perform(before).0[0];
+        let calls = all.perform(before).calls[0];
         let stopped = |at| Play { steps: vec![Run(0, at), Run(1, ALL), Run(0, ALL)], ..all.clone() };
         (0..calls).map(stopped).collect()
     });
@@ -328,7 +349,7 @@ fn three_workers_that_take_turns_at_random_lose_nothing() {
             if random.below(3) == 0 {
                 steps.push(Kill(random.below(3) as usize));
             }
-            rivals += Play::of(&actors, &steps).perform(&before).1;
+            rivals += Play::of(&actors, &steps).perform(&before).rivals;
         }
         println!("three, {before}: {cases} plays, {rivals} rivals");
     }

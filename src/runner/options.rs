@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::runner::output::topic::AssumedOutput;
 use crate::runner::process::processor::Processors;
+use crate::runner::state::kept::KeptShards;
 use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
 
@@ -45,6 +46,8 @@ pub struct Share {
     pub worker: String,
     /// The partitions that it reads, by their numbers, and whose tasks it has.
     pub partitions: BTreeSet<u32>,
+    /// What it had loaded or made before, which is not loaded again.
+    pub kept: Arc<KeptShards>,
 }
 
 /// Requests to a run, which may be set at any time.

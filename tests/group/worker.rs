@@ -1,7 +1,7 @@
 //! A worker of the model: the real checkpointer, on records that the model makes up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use ckpt::input::Position;
 use ckpt::input::partition::{Compression, Partition, Source};
 use ckpt::input::prefix_digest::PrefixDigest;
 use ckpt::runner::checkpoint::checkpointer::Checkpointer;
+use ckpt::runner::checkpoint::group::OwnCommit;
 use ckpt::runner::checkpoint::job_facts::JobFacts;
 use ckpt::runner::error::RunError;
 use ckpt::runner::lineage::Lineage;
@@ -24,12 +25,15 @@ use ckpt::runner::output::publisher::Publisher;
 use ckpt::runner::resume::recover::{Effort, resume};
 use ckpt::runner::state::emitted::Emitted;
 use ckpt::runner::state::frozen::FrozenRows;
+use ckpt::runner::state::kept::KeptShards;
+use ckpt::runner::state::shard::Shard;
 use ckpt::storage::Storage;
 use ckpt::store::{Store, StoreLock};
 use ckpt::values::digest::Digest;
 use ckpt::values::value::{Column, ColumnType, Value};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use jiff::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The partitions of the topic.
 pub const PARTITIONS: u32 = 4;
@@ -100,6 +104,8 @@ pub struct Log {
     pub cuts: Mutex<BTreeMap<(String, i64), KnownCut>>,
     /// How many commits found that another worker has a task.
     pub rivals: AtomicI64,
+    /// How many partitions were not loaded at a start, because the worker had them in memory.
+    pub kept: AtomicU64,
     terms: AtomicI64,
     clock: AtomicI64,
 }
@@ -107,7 +113,14 @@ pub struct Log {
 impl Log {
     pub fn new(records: Records) -> Log {
         let clock = AtomicI64::new(1_795_000_000_000);
-        Log { records, cuts: Mutex::default(), rivals: AtomicI64::new(0), terms: AtomicI64::new(0), clock }
+        Log {
+            records,
+            cuts: Mutex::default(),
+            rivals: AtomicI64::new(0),
+            kept: AtomicU64::new(0),
+            terms: AtomicI64::new(0),
+            clock,
+        }
     }
 }
 
@@ -141,7 +154,8 @@ pub struct Term {
     frozen: Sender<FrozenShard>,
     cuts: Sender<Cut>,
     events: Receiver<ThreadEvent>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<OwnCommit>>>,
+    kept: Option<Arc<KeptShards>>,
     _lock: StoreLock,
 }
 
@@ -150,7 +164,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// Returns the rows that `for_each` of a shard hands out.
-pub fn rows_of(shard: &ckpt::runner::state::shard::Shard) -> Rows {
+pub fn rows_of(shard: &Shard) -> Rows {
     let codec = RowCodec::new(columns());
     let mut rows = Rows::new();
     shard.for_each(|key, packed| {
@@ -166,8 +180,14 @@ pub fn name_of(partition: u32) -> String {
 }
 
 impl Term {
-    /// Starts from the latest checkpoint. `share` are the partitions of one of several workers; without, it is a run alone.
-    pub fn start(place: Arc<dyn Storage>, name: &str, share: Option<&[u32]>, log: &Arc<Log>) -> Result<Term, RunError> {
+    /// Starts from the latest checkpoint. `share` are the partitions of one of several workers, and what it has in memory;
+    /// without, it is a run alone.
+    pub fn start(
+        place: Arc<dyn Storage>,
+        name: &str,
+        share: Option<(&[u32], &Arc<KeptShards>)>,
+        log: &Arc<Log>,
+    ) -> Result<Term, RunError> {
         let number = u64::try_from(log.terms.fetch_add(1, Ordering::SeqCst)).expect("not negative");
         let holder = format!("{name} {number}");
         let (store, lock) = match share {
@@ -175,8 +195,14 @@ impl Term {
             None => Store::open_for_writing(vec![place], 1, &holder)?,
         };
         let partitions: BTreeSet<u32> =
-            share.map_or_else(|| (0..PARTITIONS).collect(), |share| share.iter().copied().collect());
-        let effort = Effort { threads: 1, share: share.map(|_| &partitions), left: &|_, _| {} };
+            share.map_or_else(|| (0..PARTITIONS).collect(), |(share, _)| share.iter().copied().collect());
+        let share = share.map(|(_, kept)| {
+            let (worker, partitions) = (name.to_owned(), partitions.clone());
+            Share { worker, partitions, kept: Arc::clone(kept) }
+        });
+        let to_load = AtomicU64::new(0);
+        let left = |shards, _| _ = to_load.fetch_max(shards, Ordering::SeqCst);
+        let effort = Effort { threads: 1, share: share.as_ref(), left: &left };
         let resumed = resume(&store, false, effort, |_| Vec::new(), |_, _| Ok(()))?;
         let recovered = resumed.map(|resumed| resumed.recovered);
         let lineage = recovered.as_ref().map_or_else(Lineage::default, |recovered| recovered.lineage.clone());
@@ -186,10 +212,13 @@ impl Term {
             let position = lineage.positions.get(&name_of(*number));
             owned.offset = position.and_then(|row| row.message.as_ref()).map_or(0, |message| message.offset);
             owned.rows = rows_of(&recovered.shards[*number as usize]);
+            assert_eq!(owned.rows, log.records.fold(*number, owned.offset), "{name} has {number} as of another offset");
             owned.is_stored = !lineage.chains[*number as usize].is_empty();
         }
+        let stored = owned.values().filter(|owned| owned.is_stored).count() as u64;
+        log.kept.fetch_add(stored - to_load.into_inner(), Ordering::SeqCst);
         let block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
-        let share = share.map(|_| Share { worker: name.to_owned(), partitions });
+        let kept = share.as_ref().map(|share| Arc::clone(&share.kept));
         let publisher =
             Publisher { changes: None, topic: None, shown: None, dead: None, late: None, names: Arc::default() };
         let checkpointer = Checkpointer::new(store, facts(share, number), lineage, publisher);
@@ -197,7 +226,7 @@ impl Term {
             (unbounded(), unbounded(), unbounded());
         let thread = thread::spawn(move || checkpointer.run(&frozen_receiver, &cut_receiver, &sender));
         let (name, log, thread) = (name.to_owned(), Arc::clone(log), Some(thread));
-        Ok(Term { name, log, number, owned, block, frozen, cuts, events, thread, _lock: lock })
+        Ok(Term { name, log, number, owned, block, frozen, cuts, events, thread, kept, _lock: lock })
     }
 
     /// Applies the next records of each partition, and commits.
@@ -233,6 +262,21 @@ impl Term {
                 ThreadEvent::Checkpoint(CheckpointOutcome::Elided) => panic!("there were new records"),
                 _ => {}
             }
+        }
+    }
+
+    /// Keeps the partitions in memory as a worker does.
+    fn keep(&mut self, own: &OwnCommit) {
+        let Some(kept) = self.kept.take().filter(|_| own.cut == self.block) else { return };
+        let codec = RowCodec::new(columns());
+        for (&number, owned) in &self.owned {
+            let mut shard = Shard::new(&codec);
+            for (key, value) in &owned.rows {
+                let mut packed = Vec::new();
+                codec.pack(&[Value::Int(*value)], &mut packed);
+                assert!(shard.load(xxh3_64(key.as_bytes()), key.as_bytes(), &packed), "there are no sketches");
+            }
+            kept.keep(number, &own.chains[number as usize], shard);
         }
     }
 
@@ -282,10 +326,10 @@ impl Drop for Term {
         // The checkpointer ends when nothing more can come.
         self.frozen = unbounded().0;
         self.cuts = unbounded().0;
-        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
-            && !thread::panicking()
-        {
-            std::panic::resume_unwind(panic);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) if !thread::panicking() => std::panic::resume_unwind(panic),
+            Some(Ok(Some(own))) => self.keep(&own),
+            _ => {}
         }
     }
 }

@@ -25,6 +25,8 @@ mod samza_snapshot;
 #[cfg(feature = "kafka")]
 mod shared_outputs;
 #[cfg(feature = "kafka")]
+mod takeover;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

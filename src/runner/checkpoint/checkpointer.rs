@@ -10,7 +10,7 @@ use crate::format::manifest::{ObjectRef, Trigger};
 use crate::format::owner::Owner;
 use crate::runner::checkpoint::attempt::AttemptTimes;
 use crate::runner::checkpoint::draft::Draft;
-use crate::runner::checkpoint::group::GroupCommit;
+use crate::runner::checkpoint::group::{GroupCommit, OwnCommit};
 use crate::runner::checkpoint::job_facts::JobFacts;
 use crate::runner::checkpoint::positions::{KnownCuts, has_pending_bytes};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
@@ -83,10 +83,19 @@ impl Checkpointer {
     /// none if nothing has changed since the latest checkpoint.
     ///
     /// The rows and lines of a failed attempt are part of the next one. Returns when the frozen shards or the cuts end,
-    /// even in the middle of an attempt; objects that no checkpoint names are removed.
-    pub fn run(mut self, frozen: &Receiver<FrozenShard>, cuts: &Receiver<Cut>, events: &Sender<ThreadEvent>) {
+    /// even in the middle of an attempt; objects that no checkpoint names are removed. For one of several workers, returns
+    /// what it has committed last, unless it has more than that.
+    pub fn run(
+        mut self,
+        frozen: &Receiver<FrozenShard>,
+        cuts: &Receiver<Cut>,
+        events: &Sender<ThreadEvent>,
+    ) -> Option<OwnCommit> {
         while self.attempt(frozen, cuts, events).is_some() {}
         self.discard_unnamed();
+        let is_all = self.uncertain.is_none() && self.drafts.iter().all(|draft| draft.pending.is_none());
+        let group = self.group.filter(|_| is_all)?;
+        Some(OwnCommit { cut: group.own_cut, chains: self.lineage.chains })
     }
 
     /// Makes one attempt and reports its outcome. Returns nothing if there are no more.

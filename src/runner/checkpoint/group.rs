@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::format::index::IndexRow;
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::Cut;
 use crate::runner::options::Share;
@@ -26,11 +27,20 @@ pub(super) struct GroupCommit {
     pending: Option<(u64, u64)>,
 }
 
+/// The state that a worker has committed last, or has loaded.
+#[derive(Debug)]
+pub struct OwnCommit {
+    /// Its cut, in the worker's own numbers.
+    pub cut: u64,
+    /// The segments of each shard, the base first. Only those of the worker's own shards are what it has.
+    pub chains: Vec<Vec<IndexRow>>,
+}
+
 impl GroupCommit {
     pub(super) fn new(share: Share, lineage: &Lineage) -> GroupCommit {
         let last = lineage.last.as_ref().map(|last| &last.manifest);
         let (own_cut, skipped) = last.map_or((0, 0), |last| (last.block, last.totals.skipped));
-        let Share { worker, partitions: share } = share;
+        let Share { worker, partitions: share, .. } = share;
         GroupCommit { worker, share, own_cut, shift: 0, skipped, pending: None }
     }
 

@@ -6,7 +6,7 @@ pub mod checkpointer;
 mod commit;
 pub(crate) mod draft;
 pub(crate) mod encode;
-mod group;
+pub mod group;
 pub mod job_facts;
 mod positions;
 pub mod priority;

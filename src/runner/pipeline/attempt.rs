@@ -227,7 +227,7 @@ fn resume(
     let is_known = |difference: &Difference| !matches!(difference, Difference::FieldType { .. });
     let left = |shards, bytes| observer.event(&RunEvent::Stage(Stage::Restoring { shards, bytes }));
     let threads = options.threads.max(1);
-    let effort = Effort { threads, left: &left, share: options.share.as_ref().map(|share| &share.partitions) };
+    let effort = Effort { threads, left: &left, share: options.share.as_deref() };
     let resumed = recover::resume(store, options.latest_good, effort, ranks, |sequence, old| {
         refuse_unfit(job, sequence, old, is_known)
     })?;

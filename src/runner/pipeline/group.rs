@@ -1,12 +1,14 @@
 //! One of several workers, which share the partitions of a topic.
 //!
 //! A consumer group says which partitions are whose. Whenever it takes some or gives some, the worker ends what it is doing
-//! with a checkpoint, and resumes from the latest one with the partitions that it has then. The group only avoids that two
+//! with a checkpoint, and resumes from the latest one with the partitions that it has then. The state of those that stay is
+//! still in memory, and that of those that come is loaded before. The group only avoids that two
 //! workers do the same: what counts is the store, where a worker replaces only what it has committed itself.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use crate::format::manifest::Mode;
@@ -17,9 +19,15 @@ use crate::runner::error::{JobError, RunError};
 use crate::runner::observer::{Observer, RunEvent, Stage, Summary};
 use crate::runner::options::{Control, Options, Share};
 use crate::runner::pipeline::attempt::attempt;
+use crate::runner::resume::ahead::{Ahead, load_ahead};
+use crate::runner::state::kept::KeptShards;
+use crate::store::Store;
 
 /// How long one look at the group waits for news.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The same while an attempt ends, which is not to be waited for longer than it takes.
+const SHORT_LOOK: Duration = Duration::from_millis(10);
 
 /// Who one of several workers is.
 #[derive(Debug, Clone)]
@@ -42,28 +50,18 @@ pub fn run_worker(
     check(job)?;
     let at_end = if worker.leaves { AtEnd::Leave } else { AtEnd::Keep };
     let member = input::join(&job.input, &job.base, &job.job, &worker.name, at_end)?;
-    let mut owned = BTreeSet::new();
+    let (kept, owned) = (Arc::default(), BTreeSet::new());
+    let mut worker = Worker { job, options, control, observer, name: &worker.name, member, kept, owned };
     let mut terms = 0;
     observer.event(&RunEvent::Stage(Stage::Joining));
     loop {
-        while owned.is_empty() && !control.stop.load(Ordering::Relaxed) {
-            let news = member.poll(LOOK).map_err(input::InputError::from)?;
-            let is_told = !news.is_empty();
-            take(&member, news, &mut owned)?;
-            if is_told && owned.is_empty() {
-                observer.event(&RunEvent::Stage(Stage::Idle));
-            }
-        }
-        if owned.is_empty() {
+        worker.wait()?;
+        if worker.owned.is_empty() {
             return Ok(Summary::default());
         }
-        observer.event(&RunEvent::Assigned { partitions: owned.iter().copied().collect() });
-        let share = Share { worker: worker.name.clone(), partitions: owned.clone() };
-        let options = Options { share: Some(Arc::new(share)), ..options.clone() };
-        let (outcome, news) = term(job, &options, control, observer, &member, terms);
+        let outcome = worker.term(terms)?;
         terms += 1;
-        take(&member, news?, &mut owned)?;
-        if owned.is_empty() {
+        if worker.owned.is_empty() {
             observer.event(&RunEvent::Stage(Stage::Idle));
         }
         match outcome {
@@ -78,46 +76,121 @@ pub fn run_worker(
     }
 }
 
-/// Works on one share until the group changes it or the worker is asked to stop. Also returns the changes.
-fn term(
-    job: &JobSpec,
-    options: &Options,
-    control: &Control,
-    observer: &dyn Observer,
-    member: &Member,
-    number: u32,
-) -> (Result<Summary, RunError>, Result<Vec<Division>, RunError>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let own = Control { stop: Arc::clone(&stop), checkpoint: Arc::clone(&control.checkpoint) };
-    std::thread::scope(|scope| {
-        let work = scope.spawn(|| attempt(job, options, &own, observer, number));
-        let mut news = Ok(Vec::new());
-        while !work.is_finished() {
-            match member.poll(LOOK) {
-                Ok(more) => news.iter_mut().for_each(|news: &mut Vec<Division>| news.extend(more.iter().cloned())),
-                Err(error) => news = Err(input::InputError::from(error).into()),
-            }
-            if control.stop.load(Ordering::Relaxed) || news.as_ref().map_or(true, |news| !news.is_empty()) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        (work.join().unwrap_or(Err(RunError::Panicked)), news)
-    })
+/// One of several workers.
+struct Worker<'a> {
+    job: &'a JobSpec,
+    options: &'a Options,
+    control: &'a Control,
+    observer: &'a dyn Observer,
+    name: &'a str,
+    member: Member,
+    /// The state that it has in memory while it starts again.
+    kept: Arc<KeptShards>,
+    /// The partitions that the group has given it.
+    owned: BTreeSet<u32>,
 }
 
-/// Changes the share as the group says, and lets go of what it takes.
-fn take(member: &Member, news: Vec<Division>, owned: &mut BTreeSet<u32>) -> Result<(), RunError> {
-    for division in news {
+impl Worker<'_> {
+    /// Waits until it has partitions, or is asked to stop.
+    fn wait(&mut self) -> Result<(), RunError> {
+        while self.owned.is_empty() && !self.control.stop.load(Ordering::Relaxed) {
+            let news = self.member.poll(LOOK).map_err(input::InputError::from)?;
+            for division in &news {
+                self.hear(division);
+                if matches!(division, Division::Taken(_)) {
+                    self.member.release().map_err(input::InputError::from)?;
+                }
+            }
+            if !news.is_empty() && self.owned.is_empty() {
+                self.observer.event(&RunEvent::Stage(Stage::Idle));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the share as the group says. What is taken is to be released.
+    fn hear(&mut self, division: &Division) {
         match division {
-            Division::Given(partitions) => owned.extend(partitions),
-            Division::Lost(partitions) => owned.retain(|partition| !partitions.contains(partition)),
-            Division::Taken(partitions) => {
-                owned.retain(|partition| !partitions.contains(partition));
-                member.release().map_err(input::InputError::from)?;
+            Division::Given(partitions) => self.owned.extend(partitions),
+            Division::Lost(partitions) | Division::Taken(partitions) => {
+                self.owned.retain(|partition| !partitions.contains(partition));
             }
         }
     }
-    Ok(())
+
+    /// Works on one share until the group changes it or the worker is asked to stop. What the group takes is released after a
+    /// checkpoint. What it gives is loaded beside the work, which then ends.
+    fn term(&mut self, number: u32) -> Result<Result<Summary, RunError>, RunError> {
+        let share = self.owned.clone();
+        self.observer.event(&RunEvent::Assigned { partitions: share.iter().copied().collect() });
+        let given = Share { worker: self.name.to_owned(), partitions: share.clone(), kept: Arc::clone(&self.kept) };
+        let options = Options { share: Some(Arc::new(given)), ..self.options.clone() };
+        let stop = Arc::new(AtomicBool::new(false));
+        let own = Control { stop: Arc::clone(&stop), checkpoint: Arc::clone(&self.control.checkpoint) };
+        let (job, observer, kept) = (self.job, self.observer, Arc::clone(&self.kept));
+        let load = |shards: &BTreeSet<u32>| load_ahead_of(job, self.options, observer, shards, &kept, &stop);
+        let (mut taken, mut failure) = (0, None);
+        let outcome = std::thread::scope(|scope| {
+            let work = scope.spawn(|| attempt(job, &options, &own, observer, number));
+            let (mut loading, mut loaded) = (None::<ScopedJoinHandle<'_, ()>>, share.clone());
+            while !work.is_finished() || loading.is_some() {
+                let look = if stop.load(Ordering::Relaxed) { SHORT_LOOK } else { LOOK };
+                let news = self.member.poll(look).unwrap_or_else(|error| {
+                    failure = Some(input::InputError::from(error));
+                    Vec::new()
+                });
+                for division in &news {
+                    self.hear(division);
+                    taken += u32::from(matches!(division, Division::Taken(_)));
+                }
+                let is_taken = news.iter().any(|division| !matches!(division, Division::Given(_)));
+                if is_taken || failure.is_some() || work.is_finished() || self.control.stop.load(Ordering::Relaxed) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                if let Some(thread) = loading.take_if(|thread| thread.is_finished()) {
+                    // What could not be loaded, the next attempt finds again.
+                    let _ = thread.join();
+                }
+                if loading.is_some() || stop.load(Ordering::Relaxed) || self.owned == share {
+                    continue;
+                }
+                let new: BTreeSet<u32> = self.owned.difference(&loaded).copied().collect();
+                if new.is_empty() {
+                    stop.store(true, Ordering::Relaxed);
+                } else {
+                    loaded.extend(&new);
+                    loading = Some(scope.spawn(move || load(&new)));
+                }
+            }
+            work.join().unwrap_or(Err(RunError::Panicked))
+        });
+        // What was taken needs no memory.
+        self.kept.drop_others(&self.owned);
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        for _ in 0..taken {
+            self.member.release().map_err(input::InputError::from)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Loads what a worker was given into `kept`, until `stop` is set, with half of its threads: the others work.
+fn load_ahead_of(
+    job: &JobSpec,
+    options: &Options,
+    observer: &dyn Observer,
+    shards: &BTreeSet<u32>,
+    kept: &KeptShards,
+    stop: &AtomicBool,
+) {
+    let left = |shards, bytes| observer.event(&RunEvent::Stage(Stage::Restoring { shards, bytes }));
+    let ahead = Ahead { shards, threads: options.threads.div_ceil(2), left: &left, stop };
+    // The next attempt says what is wrong.
+    if let Ok(store) = Store::open(vec![options.storages.open(&job.resolve(&job.checkpoint.store))]) {
+        let _ = load_ahead(&store, ahead, kept);
+    }
 }
 
 /// Fails if the job does something that cannot be divided between workers.

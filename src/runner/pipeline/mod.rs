@@ -17,6 +17,7 @@ pub mod gate;
 pub mod gauges;
 pub mod group;
 mod key_parts;
+mod last_state;
 mod open_reader;
 pub(crate) mod operation;
 pub mod paths;

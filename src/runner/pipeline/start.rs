@@ -19,6 +19,7 @@ use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::topic::Outlet;
 use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::last_state::keep;
 use crate::runner::pipeline::open_reader::open_reader;
 use crate::runner::pipeline::operation::run_name;
 use crate::runner::pipeline::plan::Plan;
@@ -43,13 +44,16 @@ pub(crate) fn start(
 ) -> Result<Summary, RunError> {
     let mut plan = run.plan(steps, recovered.as_ref().map(|(recovered, _)| &recovered.lineage));
     let before = recovered.as_ref().map(|(_, definition)| definition.clone());
-    let (shards, mut lineage) = load(run, &plan, recovered)?;
+    let (mut shards, mut lineage) = load(run, &plan, recovered)?;
     let shown = run.shown_rows(&plan, &shards, before.as_ref())?;
     if let (Some(store), None) = (store, lineage.newest) {
         lineage.newest = store.newest_number()?;
     }
     let (dead, late) = open_dead_letters(run, store, &lineage)?;
-    let Some(reader) = open_reader(run, &mut plan, &lineage)? else { return Ok(run.stopped_early(&lineage)) };
+    let Some(reader) = open_reader(run, &mut plan, &lineage)? else {
+        run.share.iter().for_each(|share| keep((0..).zip(std::mem::take(&mut shards)), &lineage.chains, share));
+        return Ok(run.stopped_early(&lineage));
+    };
     let gauges = prioritize(run, &mut plan);
     let names = Arc::new(StreamNames::new(reader.positions().iter().map(input::Position::logical)));
     if let Some(exec) = &mut plan.exec {

@@ -11,6 +11,7 @@ use crate::input::StreamNames;
 use crate::input::record::Extractor;
 use crate::input::{Block, Reader};
 use crate::runner::checkpoint::checkpointer::Checkpointer;
+use crate::runner::checkpoint::group::OwnCommit;
 use crate::runner::checkpoint::job_facts::JobFacts;
 use crate::runner::checkpoint::pruner::Pruner;
 use crate::runner::checkpoint::requests::Requests;
@@ -26,6 +27,7 @@ use crate::runner::output::topic::{MessageRows, Outlet};
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
+use crate::runner::pipeline::last_state::LastState;
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::read_thread::ReadThread;
 use crate::runner::pipeline::run::Run;
@@ -128,8 +130,12 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
         for worker in workers {
             let _ = worker.join();
         }
-        let pruned = store_threads.end(&mut director)?;
-        result.map(|summary| Summary { pruned, absent_fields: director.watched.absent(), ..summary })
+        let (own, pruned) = store_threads.end(&mut director)?;
+        let (summary, last) = result?;
+        if let (Some(share), Some(own)) = (run.share, own) {
+            last.keep(&own, share);
+        }
+        Ok(Summary { pruned, absent_fields: director.watched.absent(), ..summary })
     })
 }
 
@@ -185,7 +191,8 @@ fn publisher(
 /// The threads that work on the store.
 #[derive(Default)]
 struct StoreHandles<'scope> {
-    checkpointer: Option<ScopedJoinHandle<'scope, ()>>,
+    /// Returns what one of several workers has committed last.
+    checkpointer: Option<ScopedJoinHandle<'scope, Option<OwnCommit>>>,
     /// Returns the number of checkpoints that it has pruned.
     pruner: Option<ScopedJoinHandle<'scope, u64>>,
 }
@@ -235,18 +242,19 @@ impl<'scope> StoreHandles<'scope> {
         Ok(())
     }
 
-    /// Waits for the threads to end, the pruner last. Returns the number of checkpoints that it has pruned.
-    fn end(self, director: &mut Director<'_>) -> Result<u64, RunError> {
-        if let Some(checkpointer) = self.checkpointer {
-            let _ = checkpointer.join();
-        }
+    /// Waits for the threads to end, the pruner last. Returns what one of several workers has committed last, and the number
+    /// of checkpoints that the pruner has pruned.
+    fn end(self, director: &mut Director<'_>) -> Result<(Option<OwnCommit>, u64), RunError> {
+        let own = self.checkpointer.and_then(|checkpointer| checkpointer.join().ok().flatten());
         // Nothing writes to the store any more: the last prune need not keep files that a checkpoint might need.
         director.threads.commits = None;
-        self.pruner.map_or(Ok(0), ScopedJoinHandle::join).map_err(|_| RunError::Panicked)
+        let pruned = self.pruner.map_or(Ok(0), ScopedJoinHandle::join).map_err(|_| RunError::Panicked)?;
+        Ok((own, pruned))
     }
 }
 
-/// Directs the run to its end: the last cut, then the shards of the workers, then the last checkpoint and the output.
+/// Directs the run to its end: the last cut, then the shards of the workers, then the last checkpoint and the output. Also
+/// returns the state at its end.
 fn direct(
     director: &mut Director<'_>,
     workers: &mut Vec<WorkerHandle<'_>>,
@@ -254,7 +262,7 @@ fn direct(
     events: &Receiver<ThreadEvent>,
     plan: &Plan,
     gauges: &Gauges,
-) -> Result<Summary, RunError> {
+) -> Result<(Summary, LastState), RunError> {
     director.run.observer.event(&RunEvent::Stage(Stage::Reading));
     let end = director.direct(events, gauges)?;
     director.run.observer.event(&RunEvent::Stage(Stage::Ending));
@@ -269,7 +277,9 @@ fn direct(
     while let Ok(event) = events.try_recv() {
         director.take(event)?;
     }
-    director.finish(end, &shards, plan, events, gauges)
+    let cut = director.last_cut.as_ref().map(|cut| cut.number);
+    let summary = director.finish(end, &shards, plan, events, gauges)?;
+    Ok((summary, LastState { cut, shards }))
 }
 
 /// Makes the director learn of it if `work` panics.

@@ -1,29 +1,22 @@
 //! Reads the state and the positions of a checkpoint back into memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Mutex;
-
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::index::IndexRow;
-use crate::format::manifest::{Manifest, Routing};
-use crate::format::row_batch::RowBatch;
-use crate::format::rows::Row;
+use crate::format::manifest::Manifest;
 use crate::format::rows::RowCodec;
-use crate::format::segment::SegmentReader;
-use crate::format::segment::merge::Merge;
 use crate::format::{index, positions};
 use crate::job::definition::definition;
 use crate::job::{FieldPath, JobSpec};
 use crate::runner::error::{CheckpointError, ResumeError, RunError};
 use crate::runner::lineage::{Lineage, OlderPositions};
+use crate::runner::options::Share;
 use crate::runner::resumable::{chains, check_tasks, fits};
 use crate::runner::resume::damaged::DamagedCheckpoint;
+use crate::runner::resume::load::{Left, load, load_all};
 use crate::runner::state::shard::Shard;
-use crate::shape::task_key::shard_key;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
-use crate::values::lock::lock;
 use crate::values::value::ColumnType;
 
 /// The state of a checkpoint in memory.
@@ -40,8 +33,8 @@ pub struct Recovered {
 pub struct Effort<'a> {
     /// How many shards are read at a time, in object storage some more.
     pub threads: usize,
-    /// The only shards that are read, for one of several workers. The others are empty.
-    pub share: Option<&'a BTreeSet<u32>>,
+    /// What one of several workers has. Only these shards are read, and not those that are in memory; the others are empty.
+    pub share: Option<&'a Share>,
     /// Is told how many shards, and how many bytes of segments, are left to read.
     pub left: &'a (dyn Fn(u64, u64) + Sync),
 }
@@ -133,13 +126,22 @@ fn recover_in_order(
     let known = position_rows.iter().filter_map(|row| Some((row.logical().as_bytes(), row.task?)));
     let partitions: HashMap<&[u8], u32> = known.collect();
     let codec = RowCodec::new(manifest.columns.clone());
+    if let Some(share) = share {
+        share.kept.retain(&chains, &manifest.columns);
+    }
     // Another worker has the others.
-    let is_own = |chain: &[IndexRow]| chain.first().is_some_and(|base| share.is_none_or(|it| it.contains(&base.shard)));
-    let to_load = Left::of(chains.iter().map(Vec::as_slice).filter(|chain| is_own(chain)), left);
-    let shards = load_all(threads, ranks, &chains, |chain| match is_own(chain) {
-        false => Ok(Shard::new(&codec)),
-        true => load(store, manifest, &codec, &partitions, chain).inspect(|_| to_load.done(chain)),
+    let is_own = |base: &IndexRow| share.is_none_or(|share| share.partitions.contains(&base.shard));
+    let is_kept = |base: &IndexRow| share.is_some_and(|share| share.kept.has(base.shard));
+    let is_to_load = |chain: &&[IndexRow]| chain.first().is_some_and(|base| is_own(base) && !is_kept(base));
+    let to_load = Left::of(chains.iter().map(Vec::as_slice).filter(is_to_load), left);
+    let shards = load_all(threads, ranks, &chains, |chain| {
+        let Some(base) = chain.first().filter(|base| is_own(base)) else { return Ok(Shard::new(&codec)) };
+        match share.and_then(|share| share.kept.take(base.shard)) {
+            Some(kept) => Ok(kept),
+            None => load(store, manifest, &codec, &partitions, chain).inspect(|_| to_load.done(chain)),
+        }
     })?;
+    share.iter().for_each(|share| share.kept.drop_others(&BTreeSet::new()));
     let keys: Vec<u64> = shards.iter().map(Shard::keys).collect();
     let found: u64 = keys.iter().sum();
     if share.is_none() && found != manifest.totals.keys {
@@ -156,137 +158,4 @@ fn recover_in_order(
     let (last, is_relaid, has_skipped) = (Some(committed), false, false);
     let lineage = Lineage { newest, last, chains, keys, positions, older, objects, is_relaid, has_skipped };
     Ok(Recovered { shards, lineage })
-}
-
-/// What is left to load: the shards, and the bytes of their segments.
-struct Left<'a> {
-    numbers: Mutex<(u64, u64)>,
-    tell: &'a (dyn Fn(u64, u64) + Sync),
-}
-
-impl<'a> Left<'a> {
-    /// Counts the shards with these chains.
-    fn of<'c>(chains: impl Iterator<Item = &'c [IndexRow]>, tell: &'a (dyn Fn(u64, u64) + Sync)) -> Left<'a> {
-        let (shards, bytes) =
-            chains.fold((0, 0), |(shards, bytes), chain| (shards + 1, u64::saturating_add(bytes, size(chain))));
-        tell(shards, bytes);
-        Left { numbers: Mutex::new((shards, bytes)), tell }
-    }
-
-    /// Notes that a shard is loaded.
-    fn done(&self, chain: &[IndexRow]) {
-        let mut numbers = lock(&self.numbers);
-        *numbers = (numbers.0.saturating_sub(1), numbers.1.saturating_sub(size(chain)));
-        (self.tell)(numbers.0, numbers.1);
-    }
-}
-
-/// Returns the size of the segments, which may be anything in a forged index.
-fn size(chain: &[IndexRow]) -> u64 {
-    chain.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))
-}
-
-/// Loads all shards on `threads` threads, in the order of their `ranks`.
-fn load_all(
-    threads: usize,
-    ranks: &[usize],
-    chains: &[Vec<IndexRow>],
-    load: impl Fn(&[IndexRow]) -> Result<Shard, RunError> + Sync,
-) -> Result<Vec<Shard>, RunError> {
-    let threads = threads.max(1);
-    let mut shards: Vec<Option<Result<Shard, RunError>>> = chains.iter().map(|_| None).collect();
-    let mut order: Vec<(usize, _)> = (0..).zip(shards.iter_mut().zip(chains)).collect();
-    order.sort_by_key(|(shard, _)| ranks.get(*shard).copied());
-    let mut lanes: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
-    for (i, (_, slot_and_chain)) in order.into_iter().enumerate() {
-        lanes[i % threads].push(slot_and_chain);
-    }
-    std::thread::scope(|scope| {
-        for lane in lanes {
-            let load = &load;
-            scope.spawn(move || {
-                for (slot, chain) in lane {
-                    *slot = Some(load(chain));
-                }
-            });
-        }
-    });
-    shards.into_iter().map(|shard| shard.expect("every shard was loaded")).collect()
-}
-
-/// The number of rows that are added to a shard at once.
-const PENDING_ROWS: usize = 256;
-
-/// Loads one shard. `partitions` are the tasks of the partitions, for a job without a key.
-fn load(
-    store: &Store,
-    manifest: &Manifest,
-    codec: &RowCodec,
-    partitions: &HashMap<&[u8], u32>,
-    chain: &[IndexRow],
-) -> Result<Shard, RunError> {
-    let mut shard = Shard::new(codec);
-    let Some(base) = chain.first() else { return Ok(shard) };
-    shard.set_stored();
-    let mut sources = Vec::new();
-    for segment in chain {
-        let bytes = store.object(segment.object_ref())?;
-        sources.push(SegmentReader::open(bytes, codec.columns()).map_err(RunError::table(segment.object))?);
-    }
-    let is_ours = |row: Row<'_>, hash: u64| {
-        let routed = match manifest.routing {
-            Routing::Partition => partitions.get(row.key) == Some(&row.task),
-            Routing::Program | Routing::KeyedPartition => true,
-            Routing::KeyHash => hash % u64::from(manifest.tasks) == u64::from(row.task),
-        };
-        routed && (base.first_task..=base.last_task).contains(&row.task)
-    };
-    let mut wrong = None;
-    let mut pending = RowBatch::new();
-    let mut hashes: Vec<u64> = Vec::with_capacity(PENDING_ROWS);
-    let mut load_pending = |pending: &mut RowBatch, hashes: &mut Vec<u64>| {
-        // All rows at once, so that the processor waits for many table entries at the same time.
-        std::hint::black_box(hashes.iter().fold(0, |seen, &hash| seen ^ shard.glance(hash)));
-        // A merge returns each key once.
-        let is_read = pending.iter().zip(&*hashes).all(|(row, &hash)| {
-            let value = row.value.expect("only rows with a value are pending");
-            shard.load_new(hash, row.key, value)
-        });
-        pending.clear();
-        hashes.clear();
-        is_read
-    };
-    let is_program = manifest.routing == Routing::Program;
-    let merged = Merge::new(sources).for_each(|row| {
-        let Some(packed) = row.value else { return true };
-        let program_key = is_program.then(|| shard_key(row.task, row.key));
-        let key = program_key.as_deref().unwrap_or(row.key);
-        let hash = xxh3_64(key);
-        if !is_ours(row, hash) {
-            wrong = Some("a row is in a task that its key does not belong to");
-            return false;
-        }
-        if manifest.key.as_ref().is_some_and(|shape| shape.split(row.key).is_none()) {
-            wrong = Some("a key does not have the parts of the job's key");
-            return false;
-        }
-        pending.push(row.task, key, Some(packed));
-        hashes.push(hash);
-        if hashes.len() == PENDING_ROWS && !load_pending(&mut pending, &mut hashes) {
-            wrong = Some("a sketch cannot be read");
-        }
-        wrong.is_none()
-    });
-    if merged.is_ok() && wrong.is_none() && !load_pending(&mut pending, &mut hashes) {
-        wrong = Some("a sketch cannot be read");
-    }
-    merged.map_err(RunError::table(base.object))?;
-    match wrong {
-        None => Ok(shard),
-        Some(reason) => Err(CheckpointError::Inconsistent {
-            sequence: manifest.sequence,
-            reason: format!("shard {}: {reason}", base.shard),
-        }
-        .into()),
-    }
 }

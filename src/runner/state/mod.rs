@@ -5,6 +5,7 @@ pub mod content;
 pub mod deadlines;
 pub mod emitted;
 pub mod frozen;
+pub mod kept;
 pub mod row_mut;
 pub mod rows;
 pub mod shard;

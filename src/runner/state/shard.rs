@@ -23,6 +23,7 @@ use crate::runner::state::row_mut::RowMut;
 use crate::runner::state::rows::{Keys, Rows, put_u32, u32_at};
 use crate::runner::state::table::Table;
 use crate::runner::state::variables::{Variable, Variables};
+use crate::values::value::Column;
 
 /// The rows of a contiguous range of tasks.
 #[derive(Debug)]
@@ -89,6 +90,16 @@ impl Shard {
     /// values.
     pub fn changed_bytes(&self) -> u64 {
         self.changed_bytes
+    }
+
+    /// Returns the columns of its rows.
+    pub fn columns(&self) -> &[Column] {
+        self.codec.columns()
+    }
+
+    /// Returns whether a cut has taken all that the shard has.
+    pub fn is_settled(&self) -> bool {
+        self.is_stored && !self.is_relaid && self.frozen.is_none() && !self.has_changed()
     }
 
     /// Returns whether anything changed, was removed or was emitted since the last cut.

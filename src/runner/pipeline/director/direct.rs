@@ -84,7 +84,7 @@ pub(crate) struct Director<'a> {
     pub(super) makes_up: bool,
     pending: Option<PendingCut>,
     /// A cut at the end that is complete, and waits for the outputs.
-    pub(super) last_cut: Option<Cut>,
+    pub(crate) last_cut: Option<Cut>,
     pub(super) started: Instant,
     /// Late records before this run.
     pub(super) late_before: u64,

@@ -64,7 +64,9 @@ impl Director<'_> {
         events: &Receiver<ThreadEvent>,
     ) -> Result<(), RunError> {
         self.checkpoints.at_end = true;
-        let is_new = !self.is_cut_short && (self.makes_up || self.checkpoints.is_new(&cut, has_output));
+        // What is new of one of several workers, its checkpointer knows: others have moved the numbers in the store.
+        let is_shared = self.run.share.is_some();
+        let is_new = !self.is_cut_short && (self.makes_up || is_shared || self.checkpoints.is_new(&cut, has_output));
         if let Some(file) = &mut self.accounts.dead_letter {
             file.append(&cut.dead_lines)?;
         }
