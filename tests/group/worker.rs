@@ -100,14 +100,22 @@ pub struct Log {
     pub cuts: Mutex<BTreeMap<(String, i64), KnownCut>>,
     /// How many commits found that another worker has a task.
     pub rivals: AtomicI64,
+    /// Why workers could not start.
+    pub failed_starts: Mutex<Vec<RunError>>,
     terms: AtomicI64,
     clock: AtomicI64,
 }
 
 impl Log {
     pub fn new(records: Records) -> Log {
-        let clock = AtomicI64::new(1_795_000_000_000);
-        Log { records, cuts: Mutex::default(), rivals: AtomicI64::new(0), terms: AtomicI64::new(0), clock }
+        Log {
+            records,
+            cuts: Mutex::default(),
+            rivals: AtomicI64::new(0),
+            failed_starts: Mutex::default(),
+            terms: AtomicI64::new(0),
+            clock: AtomicI64::new(1_795_000_000_000),
+        }
     }
 }
 

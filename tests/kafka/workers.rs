@@ -66,7 +66,7 @@ pub(super) fn end(env: &Env, mut worker: Ending) {
         status = worker.0.try_wait().expect("waited");
         status.is_some()
     });
-    assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", logs(env));
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", logs(env));
 }
 
 /// The names of workers that come and go.
@@ -209,6 +209,26 @@ fn workers_that_come_and_go_count_each_message_once() {
 }
 
 #[test]
+fn workers_prune_by_the_keep_rules_of_the_job_and_nothing_that_another_needs() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store, keep: {last: 2, grace: 0s}");
+    let mut workers = [Some(start(&env, "a")), Some(start(&env, "b")), None];
+    let (mut random, mut sent) = (Random(11), 0);
+    for _ in 0..25 {
+        MESSAGES.send(broker, &topic, sent, sent + 400);
+        sent += 400;
+        befall(&env, &mut workers, [Fate::Killed, Fate::Ended, Fate::Ended, Fate::Stopped], &mut random);
+        std::thread::sleep(Duration::from_millis(random.below(1_000)));
+    }
+    finish(&env, workers, sent);
+    assert!(!logs(&env).contains("not pruned"), "{}", logs(&env));
+    let history = env.run(&["log", "store"]).expect(0).stdout;
+    assert!(history.matches("pruned").count() > 2, "{history}");
+    proves(&env, broker, &topic, sent);
+}
+
+#[test]
 fn a_worker_can_be_stopped_at_any_time() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
@@ -286,7 +306,7 @@ fn what_cannot_be_divided_is_refused() {
     for (from, to, what) in [
         ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
         ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
-        ("schedule: 100ms}", "schedule: 100ms, keep: {last: 3}}", "`keep`"),
+        ("schedule: 100ms}", "schedule: 100ms, replicas: [copy]}", "`replicas`"),
     ] {
         env.write("job.yaml", text.replace(from, to));
         let refused = env.run(&["run", "job.yaml", "--worker", "a"]).expect(2);

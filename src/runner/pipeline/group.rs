@@ -133,7 +133,6 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
         (job.ttl.is_some(), "a `ttl`"),
         (!checkpoint.enabled, "no checkpoints"),
         (!checkpoint.replicas.is_empty(), "`replicas`"),
-        (checkpoint.keep.is_some(), "`keep`: use `ckpt prune`"),
         (checkpoint.mode != Mode::Elided, "another `mode` than `elided`"),
     ];
     unfit.into_iter().find(|(is_unfit, _)| *is_unfit).map_or(Ok(()), |(_, what)| Err(JobError::Worker { what }))
