@@ -328,6 +328,7 @@ fn facts(share: Option<Share>, term: u64) -> JobFacts {
         key: None,
         columns: columns(),
         share,
+        max_bad: None,
         block_bytes: 256 * 1024,
         timeout: None,
         run: format!("{term:016x}"),

@@ -9,7 +9,7 @@ use crate::format::positions::{PositionRow, WorkerCommit};
 use crate::format::{index, positions};
 use crate::job::definition::definition;
 use crate::runner::checkpoint::checkpointer::Checkpointer;
-use crate::runner::error::{CheckpointError, RunError};
+use crate::runner::error::{CheckpointError, RecordError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::Cut;
 use crate::runner::output::error::OutputError;
@@ -158,6 +158,16 @@ impl Checkpointer {
             late: base.late,
             ..manifest.totals
         };
+    }
+
+    /// Fails if more records are bad in `totals`, which include those of all workers, than the job allows.
+    pub(super) fn check_max_bad(&self, totals: &Totals) -> Result<(), RunError> {
+        let Totals { skipped, records, .. } = *totals;
+        match self.facts.max_bad.filter(|max| max.is_exceeded(skipped, records)) {
+            None => Ok(()),
+            // Why records are bad, only the director knows.
+            Some(max) => Err(RecordError::TooManyBad { skipped, records, max, reasons: Vec::new() }.into()),
+        }
     }
 }
 
