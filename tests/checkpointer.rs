@@ -71,6 +71,7 @@ fn facts(timeout: Option<Duration>) -> JobFacts {
         key: None,
         columns: columns(),
         share: None,
+        max_bad: None,
         block_bytes: 256 * 1024,
         timeout,
         run: "0123456789abcdef".to_owned(),

@@ -66,11 +66,14 @@ fn work(place: &Arc<dyn Storage>, name: &str, terms: Terms, log: &Arc<Log>) {
         while left > 0 {
             let mut term = match Term::start(Arc::clone(place), name, Some((share, &kept)), log) {
                 Ok(term) => term,
-                Err(_) if tries > 1 => {
+                Err(error) => {
+                    log.failed_starts.lock().expect("no panic").push(error);
+                    if tries == 1 {
+                        return;
+                    }
                     tries -= 1;
                     continue;
                 }
-                Err(_) => return,
             };
             while left > 0 {
                 match term.commit() {
@@ -102,11 +105,19 @@ struct Play {
     steps: Vec<Step>,
     outage: Option<(usize, Outage)>,
     records: Records,
+    /// Whether no worker may fail to start.
+    all_start: bool,
 }
 
 impl Play {
     fn of(actors: &[Actor], steps: &[Step]) -> Play {
-        Play { actors: actors.to_vec(), steps: steps.to_vec(), outage: None, records: Records::Counting }
+        Play {
+            actors: actors.to_vec(),
+            steps: steps.to_vec(),
+            outage: None,
+            records: Records::Counting,
+            all_start: false,
+        }
     }
 
     /// Performs it, and checks the store.
@@ -147,6 +158,10 @@ impl Play {
         processes.iter().for_each(Process::deliver);
         chain.look(&place, &log, &context);
         check::continue_alone(&place, &log, &mut chain, &context);
+        if self.all_start {
+            let failed = log.failed_starts.lock().expect("no panic");
+            assert!(failed.is_empty(), "{context}: {failed:?}");
+        }
         let calls = processes.iter().map(Process::calls).collect();
         Performed { calls, rivals: log.rivals.load(Ordering::SeqCst), kept: log.kept.load(Ordering::SeqCst) }
     }
@@ -253,6 +268,16 @@ fn a_worker_that_sleeps_while_others_take_its_partitions_and_prune_changes_none_
             }
         }
         plays
+    });
+}
+
+#[test]
+fn a_worker_whose_checkpoint_is_pruned_while_it_is_loaded_loads_the_next_one() {
+    let actors = [Worker("a", &[(&[0, 1], 1)]), Worker("b", &[(&[2, 3], 3)]), Prune(Duration::ZERO)];
+    perform_all("loading", 2 * SAMPLE, Records::Counting, &mut Random(seed(0x0968)), |before| {
+        let calls = calls_of(&actors, before)[0];
+        let pruned = |at| Play::of(&actors, &[Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)]);
+        (0..calls).map(|at| Play { all_start: true, ..pruned(at) }).collect()
     });
 }
 

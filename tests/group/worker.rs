@@ -106,20 +106,22 @@ pub struct Log {
     pub rivals: AtomicI64,
     /// How many partitions were not loaded at a start, because the worker had them in memory.
     pub kept: AtomicU64,
+    /// Why workers could not start.
+    pub failed_starts: Mutex<Vec<RunError>>,
     terms: AtomicI64,
     clock: AtomicI64,
 }
 
 impl Log {
     pub fn new(records: Records) -> Log {
-        let clock = AtomicI64::new(1_795_000_000_000);
         Log {
             records,
             cuts: Mutex::default(),
             rivals: AtomicI64::new(0),
             kept: AtomicU64::new(0),
+            failed_starts: Mutex::default(),
             terms: AtomicI64::new(0),
-            clock,
+            clock: AtomicI64::new(1_795_000_000_000),
         }
     }
 }
@@ -365,6 +367,7 @@ fn facts(share: Option<Share>, term: u64) -> JobFacts {
         key: None,
         columns: columns(),
         share,
+        max_bad: None,
         block_bytes: 256 * 1024,
         timeout: None,
         run: format!("{term:016x}"),

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::keyed::Keyed;
 use super::runs::{records, run, signal, state};
-use crate::support::kafka::Broker;
+use crate::support::kafka::{Broker, Sent};
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
 
@@ -66,7 +66,7 @@ pub(super) fn end(env: &Env, mut worker: Ending) {
         status = worker.0.try_wait().expect("waited");
         status.is_some()
     });
-    assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", logs(env));
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", logs(env));
 }
 
 /// The names of workers that come and go.
@@ -209,6 +209,68 @@ fn workers_that_come_and_go_count_each_message_once() {
 }
 
 #[test]
+fn workers_prune_by_the_keep_rules_of_the_job_and_nothing_that_another_needs() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store, keep: {last: 2, grace: 0s}");
+    let mut workers = [Some(start(&env, "a")), Some(start(&env, "b")), None];
+    let (mut random, mut sent) = (Random(11), 0);
+    for _ in 0..25 {
+        MESSAGES.send(broker, &topic, sent, sent + 400);
+        sent += 400;
+        befall(&env, &mut workers, [Fate::Killed, Fate::Ended, Fate::Ended, Fate::Stopped], &mut random);
+        std::thread::sleep(Duration::from_millis(random.below(1_000)));
+    }
+    finish(&env, workers, sent);
+    assert!(!logs(&env).contains("not pruned"), "{}", logs(&env));
+    let history = env.run(&["log", "store"]).expect(0).stdout;
+    assert!(history.matches("pruned").count() > 2, "{history}");
+    proves(&env, broker, &topic, sent);
+}
+
+#[test]
+fn bad_records_of_all_workers_together_are_not_more_than_the_job_allows() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    job(&env, broker, &topic, "job.yaml", "", "store");
+    env.write("job.yaml", env.read("job.yaml").replace("format: json", "format: json, on_error: {max: 12}"));
+    let send_bad = |partitions: std::ops::Range<i32>| {
+        let bad = |partition| Sent { partition, key: Some("0"), value: Some("bad"), ..Sent::default() };
+        broker.send(&topic, partitions.map(bad));
+    };
+    let skipped = || {
+        let view = env.run(&["inspect", "store", "--json"]).stdout;
+        let view: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
+        view["totals"]["skipped"].as_u64().unwrap_or_default()
+    };
+    let mut workers = [start(&env, "a"), start(&env, "b")];
+    until(&env, "both have partitions", || {
+        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+    });
+    MESSAGES.send(broker, &topic, 0, 1_000);
+    for _ in 0..2 {
+        send_bad(0..PARTITIONS as i32);
+    }
+    until(&env, "as many as may be are left out", || (records(&env), skipped()) == (1_012, 12));
+    // Each of the workers has read six of them. The one that reads the next one ends, and the other one in its place.
+    send_bad(0..1);
+    until(&env, "both end", || workers.iter_mut().all(|worker| worker.0.try_wait().expect("waited").is_some()));
+    for (worker, name) in workers.iter_mut().zip(["a", "b"]) {
+        assert_eq!(worker.0.wait().expect("ended").code(), Some(5), "{}", logs(&env));
+        let stderr = env.read(&format!("stderr-{name}"));
+        assert!(stderr.contains("too many bad records: 13 of 1013, and `max` is 12"), "{stderr}");
+    }
+    assert_eq!((records(&env), skipped()), (1_012, 12));
+    assert_eq!(state(&env), MESSAGES.expected(1_000));
+    env.run(&["verify", "--deep", "store"]).expect(0);
+    // With a higher limit, they continue.
+    env.write("job.yaml", env.read("job.yaml").replace("max: 12", "max: 13"));
+    let worker = start(&env, "a");
+    until(&env, "the last one is left out", || (records(&env), skipped()) == (1_013, 13));
+    drop(worker);
+}
+
+#[test]
 fn a_worker_can_be_stopped_at_any_time() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
@@ -286,7 +348,12 @@ fn what_cannot_be_divided_is_refused() {
     for (from, to, what) in [
         ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
         ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
-        ("schedule: 100ms}", "schedule: 100ms, keep: {last: 3}}", "`keep`"),
+        ("schedule: 100ms}", "schedule: 100ms, replicas: [copy]}", "`replicas`"),
+        (
+            "tasks: partitions",
+            "tasks: partitions\noutput: {files: out, emit: changes}",
+            "an `output` in files: use a topic",
+        ),
     ] {
         env.write("job.yaml", text.replace(from, to));
         let refused = env.run(&["run", "job.yaml", "--worker", "a"]).expect(2);

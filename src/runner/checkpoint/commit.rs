@@ -127,6 +127,7 @@ impl Checkpointer {
         self.count_objects(&mut manifest.totals, &objects);
         manifest.totals.late = files.late;
         self.add_totals_of_others(&mut manifest, &rows.newest, cut);
+        self.check_max_bad(&manifest.totals)?;
         manifest.outputs = files.outputs;
         manifest.messages = messages;
         manifest.dead_letter = files.dead_letter;

@@ -24,13 +24,16 @@ pub(crate) struct Pruner<'a> {
     pub(crate) holder: String,
     pub(crate) clock: WallClock,
     pub(crate) observer: &'a dyn Observer,
+    /// Whether it is that of one of several workers. Then nothing is pruned a last time: others may be writing, and prune
+    /// after their next commits.
+    pub(crate) is_shared: bool,
 }
 
 impl Pruner<'_> {
     /// Prunes for each notice of a commit, or for several at once. Returns the number of checkpoints that were pruned
-    /// when there are no more notices, after pruning a last time.
+    /// when there are no more notices, for a run alone after pruning a last time.
     ///
-    /// By then no other thread of the run may write to the store, whose lock the run holds. An error does not end the
+    /// By then no other thread of a run alone may write to the store, whose lock it holds. An error does not end the
     /// run; it is reported unless it is the same as the one before.
     pub(crate) fn run(self, commits: &Receiver<()>) -> u64 {
         let mut reported = None;
@@ -53,7 +56,7 @@ impl Pruner<'_> {
             rested = Instant::now() + begun.elapsed() * REST;
         }
         // For a commit whose notice was not handled, and for what had to be spared while the run was writing.
-        if ended || total.spared {
+        if (ended || total.spared) && !self.is_shared {
             self.prune(Writers::Nobody, &mut total, &mut reported);
         }
         total.checkpoints
@@ -144,6 +147,7 @@ mod tests {
             holder: "a test".to_owned(),
             clock: WallClock::new(|| Timestamp::UNIX_EPOCH),
             observer: &listener,
+            is_shared: false,
         };
         let (sender, commits) = bounded(1);
         let pruned = std::thread::scope(|scope| {

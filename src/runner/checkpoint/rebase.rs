@@ -9,7 +9,7 @@ use crate::format::positions::{PositionRow, WorkerCommit};
 use crate::format::{index, positions};
 use crate::job::definition::definition;
 use crate::runner::checkpoint::checkpointer::Checkpointer;
-use crate::runner::error::{CheckpointError, RunError};
+use crate::runner::error::{CheckpointError, RecordError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::messages::Cut;
 use crate::runner::output::error::OutputError;
@@ -30,11 +30,7 @@ impl Checkpointer {
     /// Fails with [`RunError::Rival`] if it has other content than this worker has committed in one of the worker's own
     /// tasks: then another worker has them by now.
     pub(super) fn rebase(&mut self) -> Result<bool, RunError> {
-        let Some(latest) = self.store.latest()? else { return Ok(false) };
-        if self.lineage.last.as_ref().is_some_and(|last| last.sha256 == latest.sha256) {
-            return Ok(false);
-        }
-        let foreign = self.read_foreign(latest)?;
+        let Some(foreign) = self.find_foreign()? else { return Ok(false) };
         let Some(group) = &mut self.group else { return Ok(false) };
         let rivals: Vec<u32> =
             group.share.iter().copied().filter(|task| !is_same(*task, &self.lineage, &foreign)).collect();
@@ -59,6 +55,22 @@ impl Checkpointer {
             ..Lineage::default()
         };
         Ok(true)
+    }
+
+    /// Returns the latest checkpoint of all workers, unless this worker knows it.
+    fn find_foreign(&self) -> Result<Option<Foreign>, RunError> {
+        loop {
+            let Some(latest) = self.store.latest()? else { return Ok(None) };
+            if self.lineage.last.as_ref().is_some_and(|last| last.sha256 == latest.sha256) {
+                return Ok(None);
+            }
+            let sequence = latest.manifest.sequence;
+            match self.read_foreign(latest) {
+                // It may have been pruned while it was read: there is a newer one.
+                Err(_) if self.store.sequences().is_ok_and(|now| now.last() > Some(&sequence)) => {}
+                read => return read.map(Some),
+            }
+        }
     }
 
     fn read_foreign(&self, committed: Committed) -> Result<Foreign, RunError> {
@@ -146,6 +158,16 @@ impl Checkpointer {
             late: base.late,
             ..manifest.totals
         };
+    }
+
+    /// Fails if more records are bad in `totals`, which include those of all workers, than the job allows.
+    pub(super) fn check_max_bad(&self, totals: &Totals) -> Result<(), RunError> {
+        let Totals { skipped, records, .. } = *totals;
+        match self.facts.max_bad.filter(|max| max.is_exceeded(skipped, records)) {
+            None => Ok(()),
+            // Why records are bad, only the director knows.
+            Some(max) => Err(RecordError::TooManyBad { skipped, records, max, reasons: Vec::new() }.into()),
+        }
     }
 }
 

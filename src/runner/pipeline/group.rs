@@ -198,15 +198,13 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
     let checkpoint = &job.checkpoint;
     let unfit = [
         (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
-        (!job.input.follow, "`until: latest`"),
-        (job.output.as_ref().is_some_and(|output| output.topic.is_none()), "an `output` in files"),
-        (job.dead_letters().is_some(), "a `dead_letter`"),
-        (job.input.max_bad.is_some(), "`on_error: max`"),
-        (job.window.is_some(), "a `window`"),
-        (job.ttl.is_some(), "a `ttl`"),
+        (!job.input.follow, "`until: latest`: no worker knows when the others are there"),
+        (job.output.as_ref().is_some_and(|output| output.topic.is_none()), "an `output` in files: use a topic"),
+        (job.dead_letters().is_some(), "a `dead_letter`: use `on_error: skip` or `max`"),
+        (job.window.is_some(), "a `window`: its time depends on all partitions, and a worker has only some"),
+        (job.ttl.is_some(), "a `ttl`: its time depends on all partitions, and a worker has only some"),
         (!checkpoint.enabled, "no checkpoints"),
-        (!checkpoint.replicas.is_empty(), "`replicas`"),
-        (checkpoint.keep.is_some(), "`keep`: use `ckpt prune`"),
+        (!checkpoint.replicas.is_empty(), "`replicas`: use `ckpt copy`"),
         (checkpoint.mode != Mode::Elided, "another `mode` than `elided`"),
     ];
     unfit.into_iter().find(|(is_unfit, _)| *is_unfit).map_or(Ok(()), |(_, what)| Err(JobError::Worker { what }))

@@ -99,6 +99,7 @@ fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
         key: job.key_shape(),
         columns: plan.codec.columns().to_vec(),
         share: run.share.cloned(),
+        max_bad: job.input.max_bad.filter(|_| run.share.is_some()),
         block_bytes: input::BLOCK_BYTES,
         timeout: job.checkpoint.timeout,
         run: run_name(run.seed),

@@ -235,7 +235,8 @@ impl<'scope> StoreHandles<'scope> {
         if let Some(keep) = run.job.checkpoint.keep.clone() {
             let (sender, commits) = bounded(1);
             let (store, holder) = (store.clone(), run.holder.to_owned());
-            let pruner = Pruner { store, keep, holder, clock: run.clock.clone(), observer: run.observer };
+            let (clock, is_shared) = (run.clock.clone(), run.share.is_some());
+            let pruner = Pruner { store, keep, holder, clock, observer: run.observer, is_shared };
             self.pruner = Some(spawn(scope, move || pruner.run(&commits))?);
             director.threads.commits = Some(sender);
         }

@@ -55,7 +55,8 @@ pub struct Resumed {
 ///
 /// If the checkpoint is damaged, fails with [`ResumeError::LatestDamaged`]. With `latest_good`, it reads the newest
 /// intact checkpoint instead, and fails with [`ResumeError::NoneIntact`] if there is none. It never skips a checkpoint
-/// that the system refuses to read, which may be intact. `check` says whether the job
+/// that the system refuses to read, which may be intact. If another process commits meanwhile, which may have pruned what is
+/// being read, it begins again with the newest. `check` says whether the job
 /// fits a definition, before the state is read. `ranks` returns a rank for each shard of a checkpoint; shards are
 /// loaded in the order of their ranks.
 pub fn resume(
@@ -65,12 +66,14 @@ pub fn resume(
     ranks: impl Fn(&Manifest) -> Vec<usize>,
     check: impl Fn(Sequence, &JobSpec) -> Result<(), RunError>,
 ) -> Result<Option<Resumed>, RunError> {
-    let sequences = store.sequences()?;
+    let mut sequences = store.sequences()?;
     if sequences.is_empty() {
         return Ok(None);
     }
     let mut damaged = Vec::new();
-    for &sequence in sequences.iter().rev() {
+    let mut next = sequences.len();
+    while let Some(&sequence) = next.checked_sub(1).and_then(|last| sequences.get(last)) {
+        next -= 1;
         let manifest = store.manifest(sequence);
         let readable = manifest.as_ref().ok().map(|committed| committed.manifest.clone());
         let read = manifest.map_err(RunError::from).and_then(|committed| {
@@ -86,9 +89,18 @@ pub fn resume(
                 recovered.lineage.has_skipped = !damaged.is_empty();
                 return Ok(Some(Resumed { recovered, definition, undecided: Vec::new(), damaged }));
             }
-            Err(error) if error.is_damage() || (latest_good && error.is_unreadable()) => error,
-            Err(error) => return Err(error),
+            Err(error) => error,
         };
+        if let Ok(now) = store.sequences()
+            && now.last() > sequences.last()
+        {
+            (damaged, next, sequences) = (Vec::new(), now.len(), now);
+            continue;
+        }
+        let is_damaged = error.is_damage() || (latest_good && error.is_unreadable());
+        if !is_damaged {
+            return Err(error);
+        }
         if !latest_good {
             return Err(ResumeError::LatestDamaged { sequence, source: Box::new(error) }.into());
         }

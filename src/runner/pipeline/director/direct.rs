@@ -105,11 +105,13 @@ impl<'a> Director<'a> {
         watched: WatchedFields,
     ) -> Director<'a> {
         let started = Instant::now();
+        // One of several workers sees what all have left out only when it commits.
+        let max_bad = run.job.input.max_bad.filter(|_| run.share.is_none());
         Director {
             run,
             gate,
             threads: StoreThreads::default(),
-            accounts: Accounts::new(plan, lineage, reader, clock, dead_letter, run.job.input.max_bad),
+            accounts: Accounts::new(plan, lineage, reader, clock, dead_letter, max_bad),
             triggers: Triggers::new(run, lineage, started),
             turns: Turns::new(run, plan, lineage, started),
             checkpoints: Checkpoints::new(lineage),
@@ -331,7 +333,10 @@ impl<'a> Director<'a> {
                 });
                 self.committed(*done);
             }
-            CheckpointOutcome::Failed(error) => {
+            CheckpointOutcome::Failed(mut error) => {
+                if let RunError::Record(RecordError::TooManyBad { reasons, .. }) = &mut *error {
+                    *reasons = self.accounts.reasons.sorted();
+                }
                 let error_text = Some(in_one_line(error.as_ref()));
                 self.answer(&Answer { error: error_text, ..Answer::new(AttemptOutcome::Failed, self.run.clock.now()) });
                 self.checkpoints.failed(self.run, error)?;
