@@ -90,6 +90,21 @@ fn operations_right_after_a_dead_run_find_unequal_replicas_and_leave_them_whole(
 }
 
 #[test]
+fn a_file_that_a_crash_kept_from_being_published_is_part_of_the_history_again_after_two_rollbacks() {
+    for change in if crate::crash::tries_all() { 20..60 } else { 28..34 } {
+        let die = |files, change| Step::Kill { files, change, moment: 0, aftermath: 0 };
+        tell(&Story(vec![
+            Step::Run { files: 2 },
+            Step::Run { files: 2 },
+            die(2, change),
+            Step::Restore { which: 144 },
+            die(1, 6),
+            Step::Seek { which: 238, input: 0, record: 0 },
+        ]));
+    }
+}
+
+#[test]
 fn a_prune_after_a_rollback_leaves_the_next_run_what_it_needs_for_its_output() {
     let run = |files| Step::Run { files };
     let seek = |which, input, record| Step::Seek { which, input, record };

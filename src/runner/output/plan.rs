@@ -47,9 +47,9 @@ pub struct Staged {
 /// A name in a place that staged files have, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedName {
-    name: String,
+    pub(crate) name: String,
     file_name: String,
-    sequence: Sequence,
+    pub(crate) sequence: Sequence,
 }
 
 impl PartialEq for OutputPlan {

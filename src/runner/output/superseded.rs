@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::format::manifest::Output;
 use crate::runner::output::error::OutputError;
 use crate::runner::output::place::Found;
-use crate::runner::output::plan::OutputPlan;
+use crate::runner::output::plan::{OutputPlan, StagedName};
 use crate::values::id::Sequence;
 
 impl OutputPlan {
@@ -33,6 +33,38 @@ impl OutputPlan {
             }
         }
         unreachable!("there are more names than files")
+    }
+
+    /// Does the same with the file that is staged for checkpoint `sequence` and is `output`, if there is no other copy of
+    /// it. Takes its name out of `staged`.
+    pub fn supersede_staged(
+        &self,
+        output: &Output,
+        sequence: Sequence,
+        staged: &mut Vec<StagedName>,
+    ) -> Result<Option<String>, OutputError> {
+        let error = self.at(sequence);
+        if !self.emit.is_by_checkpoint() || output.path != self.name(sequence) {
+            return Ok(None);
+        }
+        let mut free = None;
+        for name in self.superseded_names(sequence) {
+            if self.place.look(&name).map_err(&error)? == Found::Nothing {
+                free = Some(name);
+                break;
+            }
+            if self.place.holds(&name, output).map_err(&error)? {
+                return Ok(None);
+            }
+        }
+        let moved_to = free.expect("there are more names than files");
+        for at in 0..staged.len() {
+            if staged[at].sequence == sequence && self.place.holds(&staged[at].name, output).map_err(&error)? {
+                self.place.rename(&staged.swap_remove(at).name, &moved_to).map_err(&error)?;
+                return Ok(Some(self.place.shown(&moved_to)));
+            }
+        }
+        Ok(None)
     }
 
     /// Moves the superseded file of checkpoint `sequence` back into place if it is `output`. `existing` are the names

@@ -129,7 +129,7 @@ fn attempt_on(
     let history = History::of(store, last, newest, &plans)?;
     // Another machine may run the job at the same time only if the store is where both can reach it.
     let is_alone = !places(&job).iter().any(|place| is_url(place));
-    history.reconcile(&plans, is_alone, observer)?;
+    history.reconcile(store, &plans, is_alone, observer)?;
     report_begin(store, last, observer);
     let before = recovered.as_ref().map(|(_, definition)| JobSpec { base: job.base.clone(), ..definition.clone() });
     let outlet = match store {

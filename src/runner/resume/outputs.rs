@@ -64,14 +64,26 @@ impl History {
 
     /// Finishes what a crash has interrupted, supersedes the files of abandoned checkpoints, and removes what was never
     /// published. If the run `is_alone`, no other run of the job can have staged anything.
-    pub fn reconcile(&self, plans: &[OutputPlan], is_alone: bool, observer: &dyn Observer) -> Result<(), RunError> {
+    pub fn reconcile(
+        &self,
+        store: Option<&Store>,
+        plans: &[OutputPlan],
+        is_alone: bool,
+        observer: &dyn Observer,
+    ) -> Result<(), RunError> {
         for plan in plans {
-            self.reconcile_place(plan, is_alone, observer)?;
+            self.reconcile_place(store, plan, is_alone, observer)?;
         }
         Ok(())
     }
 
-    fn reconcile_place(&self, plan: &OutputPlan, is_alone: bool, observer: &dyn Observer) -> Result<(), RunError> {
+    fn reconcile_place(
+        &self,
+        store: Option<&Store>,
+        plan: &OutputPlan,
+        is_alone: bool,
+        observer: &dyn Observer,
+    ) -> Result<(), RunError> {
         let mut staged = plan.staged_names()?;
         let existing = match &self.members[..] {
             [] => HashSet::new(),
@@ -96,7 +108,25 @@ impl History {
                 observer.event(&RunEvent::Superseded { sequence, path: plan.shown(sequence), moved_to });
             }
         }
+        // A crash has kept it from being published. It may become part of the history again.
+        for sequence in staged.iter().map(|staged| staged.sequence).filter(is_abandoned).collect::<BTreeSet<_>>() {
+            for output in self.outputs_of(store, sequence)? {
+                if let Some(moved_to) = plan.supersede_staged(&output, sequence, &mut staged)? {
+                    observer.event(&RunEvent::Superseded { sequence, path: plan.shown(sequence), moved_to });
+                }
+            }
+        }
         let newest = if is_alone { Some(Sequence(u64::MAX)) } else { self.newest };
         Ok(plan.remove_strays(staged, newest)?)
+    }
+
+    /// Returns the files that an abandoned checkpoint publishes; none if it was never committed, or was pruned. Fails if
+    /// the system refuses to read it.
+    fn outputs_of(&self, store: Option<&Store>, sequence: Sequence) -> Result<Vec<Output>, StoreError> {
+        match store.map(|store| store.manifest(sequence)) {
+            Some(Ok(committed)) => Ok(committed.manifest.outputs),
+            Some(Err(error)) if error.is_inconclusive() => Err(error),
+            Some(Err(_)) | None => Ok(Vec::new()),
+        }
     }
 }

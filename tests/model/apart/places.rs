@@ -94,12 +94,14 @@ impl Places {
         match &outcome {
             Outcome::Done => {}
             Outcome::Refused(_) => {
-                // A run that cannot resume has put its list of replicas in place, and the log has its failure. A place
-                // that was empty has become a store without checkpoints.
+                // A run that cannot resume has put its list of replicas and their pins in place, and the log has its
+                // failure. A place that was empty has become a store without checkpoints.
                 let is_start = |place: usize, name: &str| {
                     !before[place].is_store() && (name == "store.yaml" || name.starts_with("history/"))
                 };
-                let is_of_run = |name: &str| name == "replicas.yaml" || name.starts_with("history/operations-");
+                let is_of_run = |name: &str| {
+                    name == "replicas.yaml" || name.starts_with("history/operations-") || name.starts_with("pins/")
+                };
                 let changed_in = |place: usize| {
                     let changed = before[place].changed(&after[place]).into_iter();
                     changed.filter(move |name| !is_start(place, name))
