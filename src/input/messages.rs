@@ -12,6 +12,8 @@ pub struct Messages {
     heads: Vec<Head>,
     /// Of all heads, in their order: the places of a name and its value in `texts`.
     headers: Vec<(Range<usize>, Option<Range<usize>>)>,
+    /// Whether the headers of a message were not read.
+    lacks_headers: bool,
     /// Keys, and the names and values of headers.
     texts: Vec<u8>,
 }
@@ -43,7 +45,8 @@ impl Messages {
         bytes.push(b'\n');
         let key = message.key.map(|key| self.add_text(key));
         let first = self.headers.len();
-        for (name, value) in &message.headers {
+        self.lacks_headers |= message.headers.is_none();
+        for (name, value) in message.headers.iter().flatten() {
             let name = self.add_text(name.as_bytes());
             let value = value.map(|value| self.add_text(value));
             self.headers.push((name, value));
@@ -80,6 +83,7 @@ impl Messages {
 
     /// Returns the value of the last header `name`, if there is one that has a value.
     pub fn header(&self, index: usize, name: &str) -> Option<&[u8]> {
+        assert!(!self.lacks_headers, "a job that uses headers reads them");
         let headers = &self.headers[self.heads[index].headers.clone()];
         let (_, value) = headers.iter().rev().find(|(at, _)| self.texts[at.clone()] == *name.as_bytes())?;
         value.clone().map(|value| &self.texts[value])
@@ -118,7 +122,7 @@ mod tests {
     fn message<'a>(offset: u64, key: Option<&'a str>, value: Option<&'a str>) -> Message<'a> {
         let headers = vec![("a", Some(&b"1"[..])), ("b", None), ("a", Some(&b"2"[..]))];
         let (key, value) = (key.map(str::as_bytes), value.map(str::as_bytes));
-        Message { partition: 3, offset, time: Some(-5), key, value, headers }
+        Message { partition: 3, offset, time: Some(-5), key, value, headers: Some(headers) }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// The name and the value of a header.
+pub type Header<'a> = (&'a str, Option<&'a [u8]>);
+
 /// A message, as long as the client holds it.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
@@ -12,8 +15,8 @@ pub struct Message<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` for a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The headers in their order, which may have a name several times.
-    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// The headers in their order, which may have a name several times. `None` if they are not read.
+    pub headers: Option<Vec<Header<'a>>>,
 }
 
 /// A message that is sent.

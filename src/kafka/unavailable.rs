@@ -16,6 +16,10 @@ impl Topic {
         Err(KafkaError::Unavailable)
     }
 
+    pub fn leave_out_headers(&mut self) {
+        match *self {}
+    }
+
     pub fn partition_count(&self) -> Result<u32, KafkaError> {
         match *self {}
     }

@@ -33,7 +33,7 @@ fn read(topic: &Topic, partitions: usize) -> (Vec<Seen>, Polled) {
     loop {
         assert!(begun.elapsed() < Duration::from_secs(60), "{seen:?}");
         let polled = topic.poll(Duration::from_millis(100), |message| {
-            let headers = message.headers.iter();
+            let headers = message.headers.iter().flatten();
             seen.push(Seen {
                 partition: message.partition,
                 offset: message.offset,

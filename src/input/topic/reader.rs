@@ -27,6 +27,9 @@ const GATHERING: Duration = Duration::from_millis(10);
 /// How long one poll waits while messages are gathered.
 const POLL: Duration = Duration::from_millis(5);
 
+/// How many messages that need no wait are taken between two looks at the clock.
+const UNTIMED_MESSAGES: u32 = 64;
+
 /// How often a topic that is followed is checked for new partitions.
 const COUNT_PAUSE: Duration = Duration::from_secs(30);
 
@@ -100,6 +103,13 @@ impl TopicReader {
         reader.open_lanes(start)?;
         reader.assign()?;
         Ok(reader)
+    }
+
+    /// Leaves out the headers of messages.
+    #[must_use]
+    pub fn without_headers(mut self) -> TopicReader {
+        self.topic.leave_out_headers();
+        self
     }
 
     /// Fails if the messages of a CSV topic lack one of `columns`.
@@ -197,6 +207,7 @@ impl TopicReader {
             self.next_count = Instant::now() + COUNT_PAUSE;
         }
         let begun = Instant::now();
+        let (mut taken, mut has_next) = (0_u32, true);
         let full = loop {
             if let Some(lane) = self.lanes.iter().position(Lane::is_full) {
                 break Some(lane);
@@ -207,12 +218,18 @@ impl TopicReader {
                     lane.take(&message);
                 }
             };
-            match self.topic.poll(POLL, take)? {
-                Polled::Message => {}
+            match self.topic.poll(if has_next { Duration::ZERO } else { POLL }, take)? {
+                Polled::Message => {
+                    has_next = true;
+                    taken += 1;
+                    if taken % UNTIMED_MESSAGES > 0 {
+                        continue;
+                    }
+                }
                 Polled::End(number) => self.reach_end(number),
                 Polled::OutOfRange => self.find_place()?,
                 Polled::Nothing if begun.elapsed() >= GATHERING => break None,
-                Polled::Nothing => {}
+                Polled::Nothing => has_next = false,
             }
             if begun.elapsed() >= 2 * GATHERING && self.lanes.iter().any(Lane::has_messages) {
                 break None;

@@ -9,7 +9,9 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::format::positions::PositionRow;
 use crate::input::partition_tasks::PartitionTasks;
+use crate::input::record::record_fields;
 use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source, TopicReader, absent_columns};
+use crate::job::message_field::MessageField;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::RunEvent;
@@ -30,6 +32,8 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         return Err(error.into());
     }
     let partition_tasks = plan.partition_tasks().cloned();
+    let used = record_fields(&run.job.input, &run.fields(plan));
+    let uses_headers = used.iter().any(|field| matches!(MessageField::of(field), Some(MessageField::Header(_))));
     let mut columns = run.columns(plan);
     if lineage.last.is_none() && !run.job.input.follow && run.job.native.is_none() {
         columns.require(absent_columns(&run.job.input, &run.partitions, &columns.optional)?);
@@ -44,11 +48,11 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         }
         // What the newest cut has read must still be there as well.
         let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-        if make_reader(run, &columns, newest, lineage, partition_tasks.clone())?.is_none() {
+        if make_reader(run, &columns, uses_headers, newest, lineage, partition_tasks.clone())?.is_none() {
             return Ok(None);
         }
     }
-    let mut reader = make_reader(run, &columns, start, lineage, partition_tasks)?;
+    let mut reader = make_reader(run, &columns, uses_headers, start, lineage, partition_tasks)?;
     for note in reader.iter_mut().flat_map(Reader::take_notes) {
         run.observer.event(&RunEvent::Input(note));
     }
@@ -70,6 +74,7 @@ fn last_look(run: &Run<'_>, lineage: &Lineage) -> Option<SystemTime> {
 fn make_reader(
     run: &Run<'_>,
     columns: &Columns,
+    uses_headers: bool,
     start: Vec<PositionRow>,
     lineage: &Lineage,
     partition_tasks: Option<Arc<PartitionTasks>>,
@@ -86,6 +91,7 @@ fn make_reader(
     std::thread::spawn(move || {
         let reader = match input.follow {
             _ if input.topic.is_some() => TopicReader::new(&input, &base, &start, next_block, partition_tasks, share)
+                .map(|reader| if uses_headers { reader } else { reader.without_headers() })
                 .and_then(|reader| reader.with_columns(columns))
                 .map(|reader| Reader::Topic(Box::new(reader))),
             false => {

@@ -45,7 +45,8 @@ pub(super) fn search(settings: &Settings, stamp: &str, millis: i64) -> Result<Fo
     while !open.is_empty() {
         let mut is_found = false;
         let polled = topic.poll(POLL, |message| {
-            is_found = message.headers.contains(&(STAMP_HEADER, Some(stamp.as_bytes())));
+            let stamped = (STAMP_HEADER, Some(stamp.as_bytes()));
+            is_found = message.headers.iter().flatten().any(|header| *header == stamped);
         })?;
         match polled {
             _ if is_found => return Ok(Found::Stamp),
