@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
 use super::keyed::Keyed;
@@ -72,11 +73,25 @@ fn overtake(env: &Env, input: &str, broker: &Broker, is_time: impl FnMut() -> bo
     many.send(broker, input, 0, MANY);
     let a = start(env, "a");
     wait(is_time);
-    signal(&a.0, Signal::STOP);
+    stop(env, &a);
     let b = start(env, "b");
     many.send(broker, input, MANY, MANY + 10);
     until(env, "the other has all of it", || records(env) == MANY + 10);
     (a, b)
+}
+
+/// Stops a worker, but not while it holds the lock that a commit needs for a moment: the others would wait for that.
+fn stop(env: &Env, worker: &Ending) {
+    let lock = fs::File::open(env.path("store/objects.lock")).expect("there was a commit");
+    loop {
+        signal(&worker.0, Signal::STOP);
+        std::thread::sleep(Duration::from_millis(1));
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            flock(&lock, FlockOperation::Unlock).expect("unlocked");
+            return;
+        }
+        signal(&worker.0, Signal::CONT);
+    }
 }
 
 fn wait(mut is_time: impl FnMut() -> bool) {
@@ -134,7 +149,7 @@ fn a_worker_commits_on_top_of_another_only_when_the_messages_of_that_one_are_sen
     wait(|| manifest.exists());
     let of_a = fs::read_to_string(&manifest).expect("read").contains("worker: a");
     let (stopped, other) = if of_a { (a, b) } else { (b, a) };
-    signal(&stopped.0, Signal::STOP);
+    stop(&env, &stopped);
     until(&env, "the other one commits", || env.path("store/checkpoints/00000002/manifest.yaml").exists());
     let first = |message: &Received| message.checkpoint.as_ref().is_some_and(|stamp| stamp.starts_with("1-"));
     let found = committed(broker, &output);
