@@ -182,24 +182,19 @@ impl World {
     }
 }
 
-/// Returns what the next run needs to know if the latest checkpoint is a rollback: its history, and what was the latest
-/// before.
+/// Returns what the next run needs to know if the latest checkpoint is a rollback: its history, down to what an earlier
+/// rollback restored.
 fn needed_by_rollback(store: &Store) -> BTreeSet<u64> {
-    let mut needed = BTreeSet::new();
     let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
-    let Some(latest) = store.sequences().expect("listed").last().and_then(|&latest| read(latest)) else {
-        return needed;
-    };
-    if latest.restored_from.is_none() {
-        return needed;
-    }
-    let mut at = latest.clone();
+    let all: Vec<_> = store.sequences().expect("listed").into_iter().filter_map(read).collect();
+    let rollbacks: Vec<Sequence> = all.iter().filter_map(|manifest| manifest.restored_from).collect();
+    let mut needed = BTreeSet::new();
+    let Some(mut at) = all.last().filter(|latest| latest.restored_from.is_some()).cloned() else { return needed };
+    let earlier = rollbacks[..rollbacks.len() - 1].iter().min();
     while let Some(before) = at.restored_from.or(at.parent.map(|parent| parent.sequence)).and_then(read) {
-        needed.insert(before.sequence.0);
-        at = before;
-    }
-    at = latest;
-    while let Some(before) = at.parent.filter(|_| at.restored_from.is_some()).and_then(|parent| read(parent.sequence)) {
+        if earlier.is_none_or(|earlier| before.sequence <= *earlier) {
+            break;
+        }
         needed.insert(before.sequence.0);
         at = before;
     }

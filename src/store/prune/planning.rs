@@ -88,17 +88,21 @@ fn keep_newest_of_each(survey: &Survey, kept_by: &mut [Vec<Rule>]) {
     }
 }
 
-/// If the latest checkpoint is a rollback, keeps those of its history, and the one that was the latest before: the next
-/// run withdraws and reinstates output files and dead letters, and only these manifests say which.
+/// If the latest checkpoint is a rollback, keeps what the next run needs to withdraw and reinstate files.
+///
+/// Output files that were withdrawn belong to checkpoints after the one that an earlier rollback restored. Only the manifests
+/// say which of them are part of the history again. For dead letters, what was the latest checkpoint before says which
+/// lines are withdrawn.
 fn keep_for_rollback(live: &[Surveyed], kept_by: &mut [Vec<Rule>]) {
     let Some(latest) = live.last().filter(|latest| latest.restored_from.is_some()) else { return };
-    if !live.iter().any(|checkpoint| checkpoint.has_files) {
-        return;
-    }
     let position = |sequence| live.binary_search_by_key(&sequence, |checkpoint| checkpoint.sequence).ok();
     let find = |sequence: Option<Sequence>| sequence.and_then(position).map(|at| &live[at]);
-    let history = iter::successors(Some(latest), |at| find(at.restored_from.or(at.parent)));
+    let earlier = live[..live.len() - 1].iter().filter_map(|checkpoint| checkpoint.restored_from).min();
+    let in_doubt = |checkpoint: &&Surveyed| earlier.is_some_and(|restored| checkpoint.sequence > restored);
+    let history = iter::successors(Some(latest), |at| find(at.restored_from.or(at.parent))).take_while(in_doubt);
+    let history = history.filter(|_| live.iter().any(|checkpoint| checkpoint.has_outputs));
     let before = iter::successors(Some(latest), |at| find(at.parent.filter(|_| at.restored_from.is_some())));
+    let before = before.filter(|_| live.iter().any(|checkpoint| checkpoint.has_dead_letters));
     for checkpoint in history.chain(before) {
         let rules = position(checkpoint.sequence).map(|at| &mut kept_by[at]);
         if let Some(rules) = rules.filter(|rules| !rules.contains(&Rule::Latest) && !rules.contains(&Rule::Rollback)) {

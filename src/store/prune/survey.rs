@@ -54,8 +54,10 @@ pub(super) struct Surveyed {
     pub(super) sha256: Digest,
     pub(super) parent: Option<Sequence>,
     pub(super) restored_from: Option<Sequence>,
-    /// Whether it says what belongs in output files or dead letters.
-    pub(super) has_files: bool,
+    /// Whether it publishes output files.
+    pub(super) has_outputs: bool,
+    /// Whether it says what belongs to the dead letters.
+    pub(super) has_dead_letters: bool,
     pub(super) created: Timestamp,
     pub(super) keys: u64,
     /// The numbers of the objects that it needs, each once.
@@ -144,9 +146,8 @@ impl Survey {
                 sha256,
                 parent: manifest.parent.map(|parent| parent.sequence),
                 restored_from: manifest.restored_from,
-                has_files: !manifest.outputs.is_empty()
-                    || manifest.dead_letter.is_some()
-                    || manifest.late_records.is_some(),
+                has_outputs: !manifest.outputs.is_empty(),
+                has_dead_letters: manifest.dead_letter.is_some() || manifest.late_records.is_some(),
                 created: manifest.created,
                 keys: manifest.totals.keys,
                 needs,

@@ -107,7 +107,9 @@ fn a_rollback_before_the_publication_was_finished_publishes_nothing_of_it() {
     env.write("data.jsonl", env.read("data.jsonl").lines().take(3).map(|line| format!("{line}\n")).collect::<String>());
     env.run(&["run", "job.yaml"]).expect(0);
     assert_eq!(changes(&env), [first]);
-    assert_eq!(files(&env.path("out")).len(), 1);
+    // It is kept, in case the job is rolled forward.
+    assert!(env.path("out/counting-00000002.jsonl.withdrawn-00000002").exists());
+    assert_eq!(files(&env.path("out")).len(), 2);
 }
 
 #[test]
