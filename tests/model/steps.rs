@@ -182,19 +182,13 @@ impl World {
     }
 }
 
-/// Returns what the next run needs to know if the latest checkpoint is a rollback: its history, down to what an earlier
-/// rollback restored.
+/// Returns what the next run needs to know if the latest checkpoint is a rollback: its history.
 fn needed_by_rollback(store: &Store) -> BTreeSet<u64> {
     let read = |sequence| store.manifest(sequence).ok().map(|committed| committed.manifest);
-    let all: Vec<_> = store.sequences().expect("listed").into_iter().filter_map(read).collect();
-    let rollbacks: Vec<Sequence> = all.iter().filter_map(|manifest| manifest.restored_from).collect();
     let mut needed = BTreeSet::new();
-    let Some(mut at) = all.last().filter(|latest| latest.restored_from.is_some()).cloned() else { return needed };
-    let earlier = rollbacks[..rollbacks.len() - 1].iter().min();
+    let latest = store.sequences().expect("listed").last().copied().and_then(read);
+    let Some(mut at) = latest.filter(|latest| latest.restored_from.is_some()) else { return needed };
     while let Some(before) = at.restored_from.or(at.parent.map(|parent| parent.sequence)).and_then(read) {
-        if earlier.is_none_or(|earlier| before.sequence <= *earlier) {
-            break;
-        }
         needed.insert(before.sequence.0);
         at = before;
     }

@@ -90,17 +90,15 @@ fn keep_newest_of_each(survey: &Survey, kept_by: &mut [Vec<Rule>]) {
 
 /// If the latest checkpoint is a rollback, keeps what the next run needs to withdraw and reinstate files.
 ///
-/// Output files that were withdrawn belong to checkpoints after the one that an earlier rollback restored. Only the manifests
-/// say which of them are part of the history again. For dead letters, what was the latest checkpoint before says which
-/// lines are withdrawn.
+/// For files of changes, that is its history: a file may have been withdrawn by an earlier rollback that nobody knows of any
+/// more, and only the manifests say which files are part of the history. For dead letters, it is what was the latest
+/// checkpoint before.
 fn keep_for_rollback(live: &[Surveyed], kept_by: &mut [Vec<Rule>]) {
     let Some(latest) = live.last().filter(|latest| latest.restored_from.is_some()) else { return };
     let position = |sequence| live.binary_search_by_key(&sequence, |checkpoint| checkpoint.sequence).ok();
     let find = |sequence: Option<Sequence>| sequence.and_then(position).map(|at| &live[at]);
-    let earlier = live[..live.len() - 1].iter().filter_map(|checkpoint| checkpoint.restored_from).min();
-    let in_doubt = |checkpoint: &&Surveyed| earlier.is_some_and(|restored| checkpoint.sequence > restored);
-    let history = iter::successors(Some(latest), |at| find(at.restored_from.or(at.parent))).take_while(in_doubt);
-    let history = history.filter(|_| live.iter().any(|checkpoint| checkpoint.has_outputs));
+    let history = iter::successors(Some(latest), |at| find(at.restored_from.or(at.parent)));
+    let history = history.filter(|_| live.iter().any(|checkpoint| checkpoint.has_changes));
     let before = iter::successors(Some(latest), |at| find(at.parent.filter(|_| at.restored_from.is_some())));
     let before = before.filter(|_| live.iter().any(|checkpoint| checkpoint.has_dead_letters));
     for checkpoint in history.chain(before) {

@@ -54,8 +54,8 @@ pub(super) struct Surveyed {
     pub(super) sha256: Digest,
     pub(super) parent: Option<Sequence>,
     pub(super) restored_from: Option<Sequence>,
-    /// Whether it publishes output files.
-    pub(super) has_outputs: bool,
+    /// Whether it publishes a file that is named after it, as with `emit: changes`.
+    pub(super) has_changes: bool,
     /// Whether it says what belongs to the dead letters.
     pub(super) has_dead_letters: bool,
     pub(super) created: Timestamp,
@@ -141,12 +141,13 @@ impl Survey {
                     (numbers, is_whole)
                 }
             };
+            let number = format!("-{}", manifest.sequence);
             checkpoints.push(Surveyed {
                 sequence: manifest.sequence,
                 sha256,
                 parent: manifest.parent.map(|parent| parent.sequence),
                 restored_from: manifest.restored_from,
-                has_outputs: !manifest.outputs.is_empty(),
+                has_changes: manifest.outputs.iter().any(|output| output.path.contains(&number)),
                 has_dead_letters: manifest.dead_letter.is_some() || manifest.late_records.is_some(),
                 created: manifest.created,
                 keys: manifest.totals.keys,
