@@ -1,7 +1,7 @@
 //! What Samza 1.8.0 wrote is intact, and every kind of damage to it is found. `tests/samza/README.md` says how the
 //! files were made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use ckpt::ops::samza::found::Found;
 use ckpt::ops::samza::read::{Sources, read};
 use ckpt::ops::samza::verify::{Options, Report, verify};
 use ckpt::values::progress::Silent;
+use serde_json::{Value, json};
 
 use crate::support::{repository, tree};
 
@@ -20,6 +21,22 @@ pub struct Golden {
 
 /// The bytes of the one file that is left out of the repository: Samza does not check files of this size.
 pub const LARGE_BYTES: usize = (1 << 20) + 1;
+
+/// What `files.Totals` has counted after the first `messages` of a partition of what `files.ProduceClicks` writes: half of
+/// the clicks are in each of two partitions.
+pub fn totals(partition: u64, messages: u64) -> BTreeMap<String, Value> {
+    let mut totals: BTreeMap<String, (u64, i64)> = BTreeMap::new();
+    for number in (partition..).step_by(2).take(messages as usize) {
+        let user = format!("user-{}", number % 40);
+        if number % 97 == 96 {
+            totals.remove(&user);
+            continue;
+        }
+        let total = totals.entry(user).or_default();
+        *total = (total.0 + 1, total.1 + (number as i64 * 7 % 1000 - 100));
+    }
+    totals.into_iter().map(|(user, (clicks, spent))| (user, json!({"clicks": clicks, "spent": spent}))).collect()
+}
 
 impl Golden {
     pub fn new() -> Golden {

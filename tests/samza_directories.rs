@@ -8,30 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ckpt::ops::samza::directory::{DirectoryContents, DirectoryError, read};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::samza::Golden;
+use crate::samza::{Golden, totals};
 use crate::support::tree;
 
 /// The clicks that `files.ProduceClicks` wrote for the job `rocks`, half of them into each of two partitions, and the
 /// messages of a partition after which the job committed.
 const CLICKS: u64 = 6600;
 const COMMITTED: u64 = 2000;
-
-/// What `files.Totals` has counted after the first `messages` of a partition.
-fn totals(partition: u64, messages: u64) -> BTreeMap<String, Value> {
-    let mut totals: BTreeMap<String, (u64, i64)> = BTreeMap::new();
-    for number in (0..CLICKS).filter(|number| number % 2 == partition).take(messages as usize) {
-        let user = format!("user-{}", number % 40);
-        if number % 97 == 96 {
-            totals.remove(&user);
-            continue;
-        }
-        let total = totals.entry(user).or_default();
-        *total = (total.0 + 1, total.1 + (number as i64 * 7 % 1000 - 100));
-    }
-    totals.into_iter().map(|(user, (clicks, spent))| (user, json!({"clicks": clicks, "spent": spent}))).collect()
-}
 
 /// Returns the directories below `under` whose names begin with `start`.
 fn directories(golden: &Golden, under: &str, start: &str) -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! Fills and reads the topics of `benches/kafka/run`.
 //!
 //!     topics fill BROKERS TOPIC PARTITIONS FILE...   sends each line, a click as `by_hand clicks` makes them
-//!     topics mark BROKERS TOPIC COUNT                sends COUNT clicks of one user each, who has no others
+//!     topics mark BROKERS TOPIC COUNT                sends COUNT clicks, each of a new user
 //!     topics make BROKERS TOPIC PARTITIONS           makes an empty topic
 //!     topics remove BROKERS TOPIC...                 deletes topics
 //!     topics drain BROKERS TOPIC                     reads all messages and counts them and their bytes: the limit

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::env;
+use crate::samza::totals;
 use crate::support::{Env, Output};
 
 const TOPIC: &str = "samza/totals/topic.jsonl";
@@ -13,21 +14,6 @@ const TEXT_AND_JSON: [&str; 4] = ["--key-serde", "string", "--value-serde", "jso
 
 fn inspect(env: &Env, words: &[&str]) -> Output {
     env.run(&[&["samza", "inspect", TOPIC, "--state", "--store", "totals"], words].concat())
-}
-
-/// What `files.Totals` had counted of the first `messages` of each partition of what `files.ProduceClicks` wrote.
-fn expected(partition: u64, messages: u64) -> BTreeMap<String, Value> {
-    let mut totals: BTreeMap<String, (u64, i64)> = BTreeMap::new();
-    for number in (0..330).filter(|number| number % 2 == partition).take(messages as usize) {
-        let user = format!("user-{}", number % 40);
-        if number % 97 == 96 {
-            totals.remove(&user);
-            continue;
-        }
-        let total = totals.entry(user).or_default();
-        *total = (total.0 + 1, total.1 + (number as i64 * 7 % 1000 - 100));
-    }
-    totals.into_iter().map(|(user, (clicks, spent))| (user, json!({"clicks": clicks, "spent": spent}))).collect()
 }
 
 #[test]
@@ -43,8 +29,8 @@ fn the_state_is_what_the_job_had_counted_up_to_its_checkpoint() {
         let row = |row: &Value| (row["key"].as_str().expect("text").to_owned(), row["value"].clone());
         let rows: BTreeMap<String, Value> = found["rows"].as_array().expect("rows").iter().map(row).collect();
         // The job had applied 165 messages of each partition, and 150 at its last commit.
-        assert_eq!(rows, expected(partition, 150));
-        assert_ne!(rows, expected(partition, 165));
+        assert_eq!(rows, totals(partition, 150));
+        assert_ne!(rows, totals(partition, 165));
         assert_eq!(found["keys"], rows.len());
     }
 }
