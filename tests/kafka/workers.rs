@@ -110,6 +110,8 @@ pub(super) fn finish(env: &Env, mut workers: [Option<Ending>; 3], sent: u64) {
     }
     until(env, "all is applied", || records(env) == sent);
     workers.into_iter().flatten().for_each(|worker| end(env, worker));
+    // Ages are those at the time of the line, not at the start of the worker.
+    assert!(!logs(env).contains("(in "), "{}", logs(env));
 }
 
 /// Proves that the store has the state of all messages before `end`, as a single worker makes it.

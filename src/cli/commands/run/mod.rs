@@ -143,13 +143,13 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     let (job, bytes, environment) = read_job(&args.source)?;
     let options = options(args, &job, environment, processors, ui)?;
     let control = signals::listen()?;
-    let now = ui.now().timestamp();
+    let clock = options.clock.clone();
     let observer: Box<dyn Observer> = match args.log {
         LogFormat::Text => {
             let (line, has_checkpoints) = (ui.live_line(), job.checkpoint.enabled);
-            Box::new(StatusPrinter { line, job: job.job.clone(), now, has_checkpoints })
+            Box::new(StatusPrinter { line, job: job.job.clone(), clock, has_checkpoints })
         }
-        LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), now)),
+        LogFormat::Json => Box::new(LogWriter::new(ui.log_as_json(Some(&job.job)), clock)),
     };
     let metrics = Arc::new(Metrics::new(&job.job, options.clock.clone()));
     let health = Arc::new(Health::new());

@@ -3,13 +3,13 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::events::texts;
 use crate::cli::log::{Journal, Level};
 use crate::cli::progress::{LiveLine, LiveText};
 use crate::runner::observer::{Observer, RunEvent, Status};
+use crate::runner::wall_clock::WallClock;
 use crate::values::lock::lock;
 use crate::values::units::{Bytes, Count, Rate, Span};
 
@@ -20,14 +20,14 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct StatusPrinter {
     pub(super) line: LiveLine,
     pub(super) job: String,
-    pub(super) now: Timestamp,
+    pub(super) clock: WallClock,
     /// Whether the job makes checkpoints.
     pub(super) has_checkpoints: bool,
 }
 
 impl Observer for StatusPrinter {
     fn event(&self, event: &RunEvent) {
-        for event in texts(event, self.now).into_iter().filter(|event| !event.log_only) {
+        for event in texts(event, self.clock.now()).into_iter().filter(|event| !event.log_only) {
             let text = format!("{}: {}", self.job, event.message);
             match event.level {
                 Level::Info => self.line.note(&text),
@@ -64,20 +64,20 @@ impl Observer for StatusPrinter {
 /// Writes one line of JSON per event, and one every ten seconds for the progress.
 pub(super) struct LogWriter {
     journal: Journal,
-    now: Timestamp,
+    clock: WallClock,
     last_progress: Mutex<Instant>,
 }
 
 impl LogWriter {
-    /// Makes a writer whose first `progress` event comes after ten seconds. Ages in messages are those at `now`.
-    pub(super) fn new(journal: Journal, now: Timestamp) -> LogWriter {
-        LogWriter { journal, now, last_progress: Mutex::new(Instant::now()) }
+    /// Makes a writer whose first `progress` event comes after ten seconds. Ages in messages are by `clock`.
+    pub(super) fn new(journal: Journal, clock: WallClock) -> LogWriter {
+        LogWriter { journal, clock, last_progress: Mutex::new(Instant::now()) }
     }
 }
 
 impl Observer for LogWriter {
     fn event(&self, event: &RunEvent) {
-        for event in texts(event, self.now) {
+        for event in texts(event, self.clock.now()) {
             self.journal.write(event.level, event.name, &event.message, &event.fields);
         }
     }

@@ -100,10 +100,11 @@ impl Outlet {
         turn: Turn,
         note: &mut dyn FnMut(OutletNote),
     ) -> Result<bool, OutputError> {
-        let (begun, mut pause, mut is_away) = (Instant::now(), PAUSE, false);
+        let (begun, mut is_away, mut interrupted) = (Instant::now(), false, None);
         let (brokers, patience) = (self.settings.brokers.clone(), self.timeout);
         loop {
-            let outcome = self.try_turn(store, last, turn, note);
+            let tried = Instant::now();
+            let outcome = self.try_turn(store, last, turn, interrupted, note);
             // The next one may be that of another worker.
             self.writer = None;
             let error = match outcome {
@@ -119,34 +120,41 @@ impl Outlet {
             if !(is_interrupted || error.may_pass()) || begun.elapsed() >= patience {
                 return Err(error);
             }
-            if !is_interrupted && !is_away {
+            if is_interrupted {
+                interrupted = Some(courtesy_after(tried.elapsed()));
+                continue;
+            }
+            if !is_away {
                 note(OutletNote::Brokers(InputNote::BrokersAway { brokers: brokers.clone(), patience }));
                 is_away = true;
             }
-            std::thread::sleep(pause.min(patience));
-            if is_interrupted {
-                // Two that interrupt each other give way for longer and longer, until one is done.
-                pause *= 2;
-            }
+            std::thread::sleep(PAUSE.min(patience));
         }
     }
 
+    /// Tries once. If another worker has `interrupted` the try before, that one is given as long as this.
     fn try_turn(
         &mut self,
         store: &Store,
         last: Option<&Committed>,
         turn: Turn,
+        interrupted: Option<Duration>,
         note: &mut dyn FnMut(OutletNote),
     ) -> Result<bool, OutputError> {
         // A restore does not wait for the messages of the checkpoint before: a worker may be about to send them.
         let is_restored = last.is_some_and(|last| last.manifest.restored_from.is_some());
-        if turn != Turn::Own && !is_restored && self.sees_all(store, last)? && turn == Turn::Next {
+        let waits = interrupted.is_some() || (turn != Turn::Own && !is_restored);
+        if waits && self.sees_all(store, last, interrupted)? && !matches!(turn, Turn::First(_)) {
             return Ok(true);
         }
+        let is_latest = || Ok::<_, OutputError>(digest(store.latest().map_err(staged)?.as_ref()) == digest(last));
+        // The first look spares the worker that is sending the messages of a later one. The second one counts: what is
+        // committed from there on waits for the messages of this one.
+        if !is_latest()? {
+            return Ok(false);
+        }
         self.writer = Some(Writer::open(&self.settings, &self.name)?);
-        // Only now: what is committed from here on waits for the messages of this one.
-        let latest = store.latest().map_err(staged)?;
-        if digest(latest.as_ref()) != digest(last) {
+        if !is_latest()? {
             return Ok(false);
         }
         let newest = store.sequences().map_err(staged)?.pop();
@@ -156,28 +164,44 @@ impl Outlet {
     }
 
     /// Returns whether the topic has the messages of `last`, the latest checkpoint as far as this worker knows. Gives the
-    /// worker that has made it the time to send them.
-    fn sees_all(&mut self, store: &Store, last: Option<&Committed>) -> Result<bool, OutputError> {
-        let begun = Instant::now();
+    /// worker that has made it the time to send them, or the one that has `interrupted` this one as long as that says.
+    fn sees_all(
+        &mut self,
+        store: &Store,
+        last: Option<&Committed>,
+        interrupted: Option<Duration>,
+    ) -> Result<bool, OutputError> {
+        let (begun, courtesy) = (Instant::now(), interrupted.unwrap_or(COURTESY));
         let marks = match &self.marks {
             Some(marks) => marks,
             None => self.marks.insert(Marks::open(&self.settings, &self.name)?),
         };
         loop {
             // A transaction that nobody ends hides the mark. The next writer ends it.
-            let Ok(Some(mark)) = marks.read(COURTESY) else { return Ok(false) };
+            let Ok(mark) = marks.read(courtesy) else { return Ok(false) };
             let messages = latest_messages(last.map(|last| &last.manifest), &self.settings.topic);
             let newest = last.map(|last| last.manifest.sequence);
-            match standing_in(store, messages, newest, Some(&mark)) {
+            let may_change = match standing_in(store, messages, newest, mark.as_ref()) {
                 Standing::Complete { abandoned: None } => {
-                    self.sent = Sent::of_mark(&mark);
+                    self.sent = mark.as_ref().and_then(Sent::of_mark);
                     return Ok(true);
                 }
-                Standing::Missing(_) if begun.elapsed() < COURTESY => std::thread::sleep(LOOK),
-                _ => return Ok(false),
+                Standing::Missing(_) => true,
+                Standing::Unmarked | Standing::Complete { .. } => interrupted.is_some(),
+                _ => false,
+            };
+            if !may_change || begun.elapsed() >= courtesy {
+                return Ok(false);
             }
+            std::thread::sleep(LOOK);
         }
     }
+}
+
+/// Returns how long a worker gives way to one that has interrupted its try, which had taken `tried`, to send the same messages.
+/// Two that interrupt each other give way for longer and longer, until one is done, however long sending takes.
+fn courtesy_after(tried: Duration) -> Duration {
+    (tried * 2).max(PAUSE)
 }
 
 /// Passes on what is about brokers.
@@ -195,4 +219,25 @@ fn digest(committed: Option<&Committed>) -> Option<Digest> {
 
 fn staged(source: StoreError) -> OutputError {
     OutputError::Staged(Box::new(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_workers_that_interrupt_each_other_are_soon_done_however_long_sending_takes() {
+        for millis in [50, 500, 2_900, 3_100, 12_000, 60_000, 1_000_000] {
+            let needed = Duration::from_millis(millis);
+            // The first one sends since `sends`. The second one, whose try began at `waits`, interrupts it at `until`.
+            let (mut sends, mut waits, mut until) = (Duration::ZERO, Duration::ZERO, COURTESY);
+            let mut tried = Duration::ZERO;
+            while sends + needed > until {
+                // They change places. What the one tried began at `tried`.
+                let gives_way = courtesy_after(until - tried);
+                (sends, tried, waits, until) = (until, waits, until, until + gives_way);
+            }
+            assert!(sends + needed < needed * 4 + COURTESY, "{needed:?} of sending end after {:?}", sends + needed);
+        }
+    }
 }
