@@ -247,9 +247,15 @@ fn every_code_is_found_where_it_should_be() {
         fs::write(golden.find("topic/stores", "OFFSET-v2").with_file_name("OFFSET-v2.tmp"), b"").expect("written");
     });
     let golden = Golden::new();
-    for (names, code) in
-        [(["dotted/topic.jsonl"], SamzaCode::NameDotted), (["written/blobs"], SamzaCode::IndexSuperseded)]
-    {
+    let line = "tasknames.Partition\\ 0.systems.kafka.streams.page-views.partitions.0=1\n";
+    fs::write(golden.path("new.properties"), line).expect("written");
+    assert!(golden.verify(&["new.properties"]).is_intact());
+    fs::write(golden.path("new.properties"), format!("{line}job.name=views\n")).expect("written");
+    for (names, code) in [
+        (["dotted/topic.jsonl"], SamzaCode::NameDotted),
+        (["written/blobs"], SamzaCode::IndexSuperseded),
+        (["new.properties"], SamzaCode::PropertiesDamaged),
+    ] {
         assert!(golden.codes(&names).contains(&code), "{code}");
         seen.insert(code);
     }

@@ -11,13 +11,13 @@ use ckpt::samza::partition::StreamPartition;
 use ckpt::samza::serde::Serde;
 use ckpt::samza::snapshot_index::SnapshotIndex;
 use ckpt::samza::topic::Message;
-use ckpt::samza::{java_stream, names};
+use ckpt::samza::{java_stream, names, properties};
 
 /// Errors are inside the file; a text that was read is written as one that is read again; names are as short as they
 /// were.
 pub fn check(data: &[u8]) {
     let Some((&kind, bytes)) = data.split_first() else { return };
-    match kind % 8 {
+    match kind % 9 {
         0 => framing(bytes),
         1 => {
             if let Ok(checkpoint) = Checkpoint::parse_v1(bytes) {
@@ -55,7 +55,22 @@ pub fn check(data: &[u8]) {
                 Err(error) => assert!(error.offset <= bytes.len() as u64),
             }
         }
-        _ => changelog(bytes),
+        7 => changelog(bytes),
+        _ => offsets(bytes),
+    }
+}
+
+/// What was read is written as a file that reads the same.
+fn offsets(bytes: &[u8]) {
+    match properties::parse(bytes) {
+        Ok(tasks) => {
+            let lines = tasks.iter().flat_map(|(task, checkpoint)| {
+                let offsets = properties::offsets(checkpoint);
+                offsets.into_iter().map(|(partition, offset)| properties::line(task, partition, &offset))
+            });
+            assert_eq!(properties::parse(lines.collect::<String>().as_bytes()), Ok(tasks.clone()));
+        }
+        Err(error) => assert!(error.offset <= bytes.len() as u64),
     }
 }
 

@@ -71,7 +71,7 @@ impl Checkpoint {
     pub fn parse_v1(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
         let entries: BTreeMap<String, Entry> =
             serde_json::from_slice(bytes).map_err(|error| FormatError::json(bytes, &error))?;
-        let mut checkpoint = Checkpoint { version: Version::V1, id: None, inputs: BTreeMap::new(), state: Vec::new() };
+        let mut checkpoint = Checkpoint::new_v1();
         for entry in entries.into_values() {
             let partition = match &entry.partition {
                 Partition::Number(number) => Some(*number),
@@ -80,17 +80,27 @@ impl Checkpoint {
             let partition =
                 partition.ok_or_else(|| FormatError::new(0, format!("`{}` has a bad partition", entry.stream)))?;
             let partition = StreamPartition { system: entry.system, stream: entry.stream, partition };
-            match entry.offset.as_deref().and_then(Marker::parse_changelog_offset) {
-                Some((id, offset)) => {
-                    checkpoint.id = checkpoint.id.max(Some(id));
-                    let marker = Marker::Changelog { partition, offset, id: Some(id) };
-                    checkpoint.state.push(StoreState { store: None, backend: None, marker });
-                }
-                None => drop(checkpoint.inputs.insert(partition, entry.offset)),
-            }
+            checkpoint.add(partition, entry.offset);
         }
         checkpoint.state.sort();
         Ok(checkpoint)
+    }
+
+    /// Makes a V1 checkpoint without offsets.
+    pub(super) fn new_v1() -> Checkpoint {
+        Checkpoint { version: Version::V1, id: None, inputs: BTreeMap::new(), state: Vec::new() }
+    }
+
+    /// Adds an offset to a V1 checkpoint: that of an input, or that of a changelog with the id of the checkpoint before it.
+    pub(super) fn add(&mut self, partition: StreamPartition, offset: Offset) {
+        match offset.as_deref().and_then(Marker::parse_changelog_offset) {
+            Some((id, offset)) => {
+                self.id = self.id.max(Some(id));
+                let marker = Marker::Changelog { partition, offset, id: Some(id) };
+                self.state.push(StoreState { store: None, backend: None, marker });
+            }
+            None => drop(self.inputs.insert(partition, offset)),
+        }
     }
 
     /// Parses a V2 checkpoint.

@@ -12,6 +12,7 @@ pub mod marker;
 pub mod names;
 pub mod offset_file;
 pub mod partition;
+pub mod properties;
 pub mod serde;
 pub mod snapshot_index;
 pub mod topic;

@@ -95,7 +95,7 @@ fn the_examples_in_help_texts_run() {
         && mkdir samza && cp -r '$REPOSITORY/tests/samza/golden/files' samza/checkpoints \
         && cp -r '$REPOSITORY/tests/samza/golden/blobs/blobs' '$REPOSITORY/tests/samza/golden/topic/topic.jsonl' samza \
         && cp '$REPOSITORY/tests/samza/golden/totals/topic.jsonl' . && cp '$REPOSITORY/tests/samza/golden/totals/totals-log.jsonl' log.jsonl \
-        && cp -r samza yesterday";
+        && ckpt samza inspect topic.jsonl --properties > offsets.properties && cp -r samza yesterday";
     let root = env!("CARGO_MANIFEST_DIR");
     env.shell(&setup.replace("$REPOSITORY", root)).expect(0);
     for number in 3..=44 {

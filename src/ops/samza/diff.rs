@@ -32,9 +32,17 @@ pub struct Difference {
 /// What both sides say of a task.
 type Facts = BTreeMap<Subject, String>;
 
-/// Compares two findings, task by task. Checkpoints of `version` are preferred where a task has both.
+/// Compares two findings, task by task. Checkpoints of `version` are preferred where a task has both. A task that a file of
+/// offsets for the checkpoint tool does not name is not changed by it.
 pub fn differences(old: &Found, new: &Found, version: Version) -> Vec<Difference> {
-    let (old, new) = (facts(old, version), facts(new, version));
+    let changes_some = (old.changes_some, new.changes_some);
+    let (mut old, mut new) = (facts(old, version), facts(new, version));
+    if changes_some.0 {
+        new.retain(|task, _| old.contains_key(task));
+    }
+    if changes_some.1 {
+        old.retain(|task, _| new.contains_key(task));
+    }
     let mut tasks: Vec<&String> = old.keys().chain(new.keys()).collect::<BTreeSet<_>>().into_iter().collect();
     tasks.sort_by_cached_key(|task| natural(task));
     tasks.into_iter().flat_map(|task| compare(task, old.get(task), new.get(task))).collect()

@@ -12,6 +12,8 @@ codes! {
     MarkerDamaged "samza-marker-damaged" Damage "let Samza restore the store from the whole changelog, or set the job back to an older checkpoint";
     /// A file with the positions of a local store cannot be read, or does not match its CRC-32.
     OffsetsDamaged "samza-offsets-damaged" Damage "delete the directory of the store: Samza restores it from its changelog or blob store";
+    /// A file of offsets for the checkpoint tool has a line that is not an offset.
+    PropertiesDamaged "samza-properties-damaged" Damage "correct the line: `checkpoint-tool.sh` leaves it out with a warning";
     /// A snapshot of a local store says that it belongs to another checkpoint than its name.
     StoreMisplaced "samza-store-misplaced" Damage "delete the directory of the snapshot: Samza restores the store from its changelog or blob store";
     /// A snapshot index cannot be read.

@@ -20,6 +20,8 @@ pub struct Found {
     pub tasks: Vec<Task>,
     pub stores: Vec<LocalStore>,
     pub snapshots: Vec<Snapshot>,
+    /// Whether there are offsets for the checkpoint tool, which changes only the tasks that they name.
+    pub changes_some: bool,
     /// What could not be read as what it should be.
     pub findings: Vec<SamzaFinding>,
     /// Files that the system refused to read, with its reasons. Nothing is known about them.

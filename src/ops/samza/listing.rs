@@ -13,6 +13,8 @@ pub(super) struct Listed {
     pub path: PathBuf,
     pub bytes: u64,
     pub modified: Option<Timestamp>,
+    /// Whether the user named it, rather than a directory above.
+    pub is_named: bool,
 }
 
 /// All files, in the order of their paths.
@@ -65,7 +67,7 @@ impl Listing {
         if metadata.is_dir() {
             self.add_directory(path)?;
         } else if metadata.is_file() {
-            self.add_file(path.to_owned(), &metadata);
+            self.add_file(path.to_owned(), &metadata, true);
         } else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file or directory"));
         }
@@ -104,7 +106,7 @@ impl Listing {
 
     fn add_entry(&mut self, path: &Path) -> io::Result<()> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => self.add_file(path.to_owned(), &metadata),
+            Ok(metadata) if metadata.is_file() => self.add_file(path.to_owned(), &metadata, false),
             // A link that leads nowhere, or a file that was removed since.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -112,8 +114,8 @@ impl Listing {
         Ok(())
     }
 
-    fn add_file(&mut self, path: PathBuf, metadata: &fs::Metadata) {
+    fn add_file(&mut self, path: PathBuf, metadata: &fs::Metadata, is_named: bool) {
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-        self.files.push(Listed { path, bytes: metadata.len(), modified });
+        self.files.push(Listed { path, bytes: metadata.len(), modified, is_named });
     }
 }

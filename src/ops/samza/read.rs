@@ -15,6 +15,7 @@ use crate::samza::checkpoint::{Checkpoint, Version};
 use crate::samza::error::FormatError;
 use crate::samza::names;
 use crate::samza::offset_file::{OffsetFile, OffsetFileKind};
+use crate::samza::properties;
 use crate::samza::snapshot_index::SnapshotIndex;
 
 /// What a file is.
@@ -24,6 +25,8 @@ enum Kind {
     /// The file that every directory of RocksDB has.
     Database,
     Dump,
+    /// What the checkpoint tool prints and reads. It says what may come, so it counts only if the user names it.
+    Properties,
     Index,
     /// A write of one of the others that was cut short.
     Temporary,
@@ -118,6 +121,8 @@ impl Kind {
         let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
         Ok(if has(b"systemstreampartition-grouper-factory") {
             Kind::Dump
+        } else if file.is_named && has(properties::PREFIX.as_bytes()) && has(b".partitions.") {
+            Kind::Properties
         } else if name.starts_with("snapshot-index") || (head.starts_with(b"{") && has(b"\"snapshot-metadata\"")) {
             Kind::Index
         } else {
@@ -140,7 +145,7 @@ fn add(kind: Kind, file: &Listed, found: &mut Found, latest: &mut Latest) -> io:
             return Ok(());
         }
         Kind::Other => return Ok(()),
-        Kind::Checkpoint(_) | Kind::Offsets(_) | Kind::Index => {}
+        Kind::Checkpoint(_) | Kind::Offsets(_) | Kind::Properties | Kind::Index => {}
     }
     let bytes = file.contents()?;
     found.read_bytes += bytes.len() as u64;
@@ -157,6 +162,19 @@ fn add(kind: Kind, file: &Listed, found: &mut Found, latest: &mut Latest) -> io:
             Err(error) => {
                 found.findings.push(fault(SamzaCode::CheckpointDamaged, "a V1 checkpoint", &error).of(&name.task));
             }
+        },
+        Kind::Properties => match properties::parse(&bytes) {
+            Ok(tasks) => {
+                found.changes_some = true;
+                for (task, checkpoint) in tasks {
+                    let place = place.clone();
+                    latest.insert(
+                        (None, task, Version::V1),
+                        TaskCheckpoint { checkpoint, place, written: file.modified },
+                    );
+                }
+            }
+            Err(error) => found.findings.push(fault(SamzaCode::PropertiesDamaged, "a file of offsets", &error)),
         },
         Kind::Offsets(kind) => {
             let store = local_store(file, found);

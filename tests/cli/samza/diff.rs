@@ -72,3 +72,25 @@ fn what_cannot_be_read_cannot_be_equal() {
     let output = env.run(&["samza", "diff", "samza/killed", "samza/killed"]).expect(12);
     assert!(output.stderr.contains("cannot compare `samza/killed`"), "{output}");
 }
+
+#[test]
+fn offsets_for_the_checkpoint_tool_are_compared_with_the_tasks_that_they_name() {
+    let env = env();
+    let properties = env.run(&["samza", "inspect", "samza/topic/topic.jsonl", "--properties"]).expect(0).stdout;
+    env.write("same.properties", &properties);
+    let output = env.run(&["samza", "diff", "samza/topic/topic.jsonl", "same.properties"]).expect(0);
+    assert_eq!(output.stdout, "equal\n");
+    // All offsets of a task are replaced, and those of other tasks are not.
+    let line = "tasknames.Partition\\ 1.systems.kafka.streams.page-views.partitions.1=49\n";
+    env.write("new.properties", format!("# from the start of the day\n{line}"));
+    let output = env.run(&["samza", "diff", "samza/topic/topic.jsonl", "new.properties"]).expect(1);
+    let expected = "TASK         WHAT                            A   B   CHANGE\n\
+                    Partition 1  input kafka.page-views.1        99  49     -50\n\
+                    Partition 1  state kafka.counts-changelog.1  39  -\n2 differences\n";
+    assert_eq!(output.stdout, expected);
+    let output = env.run(&["samza", "diff", "new.properties", "samza/files"]).expect(1);
+    assert!(output.stdout.contains("+50") && output.stdout.ends_with("1 difference\n"), "{output}");
+    env.write("wrong.properties", format!("{line}job.name=views\n"));
+    let output = env.run(&["samza", "diff", "samza/files", "wrong.properties"]).expect(12);
+    assert!(output.stderr.contains("the key `job.name` is not that of an offset at byte"), "{output}");
+}

@@ -23,9 +23,13 @@ use crate::samza::checkpoint::Version;
 /// something differs, 10 if there is nothing of Samza, and 12 if a file cannot be
 /// read.
 ///
+/// With a file of offsets for `checkpoint-tool.sh`, only the tasks that it names
+/// are compared: this shows what the tool would change.
+///
 /// Examples:
 ///   ckpt samza diff yesterday/checkpoints samza/checkpoints
 ///   ckpt samza diff yesterday/topic.jsonl samza/topic.jsonl --read-version 2
+///   ckpt samza diff samza/topic.jsonl offsets.properties
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -7,9 +7,9 @@ use crate::cli::table::{Column, Table};
 use crate::cli::text::or_dash;
 use crate::cli::ui::Ui;
 use crate::ops::samza::found::{Task, TaskCheckpoint};
-use crate::samza::checkpoint::{Checkpoint, Version};
-use crate::samza::marker::Marker;
+use crate::samza::checkpoint::Version;
 use crate::samza::partition::StreamPartition;
+use crate::samza::properties;
 
 /// Prints the offset of each input, of both versions side by side.
 pub(super) fn show(tasks: &[Task], ui: &mut Ui) -> Result<(), CliError> {
@@ -73,47 +73,9 @@ pub(super) fn offset_cells(
 pub(super) fn show_properties(tasks: &[Task], version: Version, ui: &mut Ui) -> Result<(), CliError> {
     for task in tasks {
         let Some(used) = task.used(version) else { continue };
-        for (partition, offset) in offsets(&used.checkpoint) {
-            let StreamPartition { system, stream, partition } = partition;
-            let (task, system, stream) = (escape_key(&task.name), escape_key(system), escape_key(stream));
-            let line = format!("tasknames.{task}.systems.{system}.streams.{stream}.partitions.{partition}");
-            ui.out_bytes(format!("{line}={}\n", escape_value(&offset)).as_bytes())?;
+        for (partition, offset) in properties::offsets(&used.checkpoint) {
+            ui.out_bytes(properties::line(&task.name, partition, &offset).as_bytes())?;
         }
     }
     Ok(())
-}
-
-/// Returns the offsets that the checkpoint has. In V1, those of changelogs are among them.
-fn offsets(checkpoint: &Checkpoint) -> Vec<(&StreamPartition, String)> {
-    let inputs = checkpoint.inputs.iter().filter_map(|(partition, offset)| Some((partition, offset.clone()?)));
-    let changelogs = checkpoint.state.iter().filter_map(|state| match &state.marker {
-        Marker::Changelog { partition, offset, id: Some(id) } => {
-            Some((partition, format!("{id}:{}", offset.as_deref().unwrap_or("null"))))
-        }
-        _ => None,
-    });
-    inputs.chain(changelogs).collect()
-}
-
-/// Escapes a part of a key. Java ends a key at a space, a colon or an equals sign.
-fn escape_key(text: &str) -> String {
-    escape(text, |c| matches!(c, ' ' | ':' | '=' | '#' | '!'))
-}
-
-fn escape_value(text: &str) -> String {
-    escape(text, |c| c == ' ')
-}
-
-fn escape(text: &str, is_special: impl Fn(char) -> bool) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '\\' => escaped += "\\\\",
-            c if is_special(c) => escaped.extend(['\\', c]),
-            ' '..='~' => escaped.push(c),
-            // A file of properties is in Latin-1; everything else is written as UTF-16.
-            c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped += &format!("\\u{unit:04x}")),
-        }
-    }
-    escaped
 }
