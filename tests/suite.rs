@@ -23,6 +23,7 @@ mod growth;
 mod hostile;
 mod job_file;
 mod kafka;
+mod lost;
 mod model;
 mod monitoring;
 mod objects;

@@ -111,9 +111,10 @@ impl From<StoreError> for CliError {
         }
         let exit = match &error {
             refused if refused.is_inconclusive() => Exit::Failed,
-            StoreError::NoStore { .. } | StoreError::NotAReplica { .. } | StoreError::NoCheckpoint { .. } => {
-                Exit::NotFound
-            }
+            StoreError::NoStore { .. }
+            | StoreError::NotAReplica { .. }
+            | StoreError::NoCheckpoint { .. }
+            | StoreError::CheckpointsLost { .. } => Exit::NotFound,
             StoreError::Busy { .. } | StoreError::NumberTaken { .. } | StoreError::Overtaken { .. } => Exit::Busy,
             StoreError::Manifest { source: ManifestError::Format { .. }, .. } => Exit::Failed,
             StoreError::PlacesUnread { source, .. } if source.is_of_later_version() => Exit::Failed,
@@ -151,6 +152,13 @@ impl From<StoreError> for CliError {
                     "to give up one of them, copy it with `ckpt copy {other} --to NEW` (or `{place}`), move its directory away, and run the job, which makes a new replica there"
                 );
                 return CliError::of(exit, &error).hint(branches).hint(keep);
+            }
+            StoreError::CheckpointsLost { place, .. } => {
+                let back = format!(
+                    "run the job with a replica that has them, or put them back with `ckpt copy COPY --to {place}`"
+                );
+                let hint = format!("to start from scratch, move `{place}` away, with its `history/`");
+                return CliError::of(exit, &error).hint(back).hint(hint);
             }
             StoreError::SamePlace { .. } => "give each replica its own directory, preferably on another disk",
             StoreError::TooFewCopies { .. } => {

@@ -173,6 +173,9 @@ impl Target {
         let latest = Reference::Latest(0);
         let reference = self.reference.as_ref().unwrap_or(&latest);
         let sequences = store.sequences()?;
+        if sequences.is_empty() {
+            store.check_not_lost().map_err(|error| CliError::from(error).hints_of(pruned(store)))?;
+        }
         if let Reference::Time(text) = reference {
             let time = parse_time(text, now)?;
             let found = last_not_after(store, &sequences, time)?;

@@ -87,6 +87,8 @@ codes! {
     ReplicaUnrelated "replica-unrelated" Damage "keep the branch of one with `ckpt copy` if you need it, move that replica away, and run the job, which makes a new copy";
     /// A replica lacks a checkpoint that another one has, although it has newer ones.
     CheckpointMissing "checkpoint-missing" Damage "`ckpt verify --repair`";
+    /// A place has no checkpoint, although its history names one, and no other replica has newer ones.
+    CheckpointsLost "checkpoints-lost" Damage "put them back with `ckpt copy COPY --to STORE`, or run the job with a replica that has them; to start from scratch, move the store away";
     /// A checkpoint's directory has no manifest.
     ManifestMissing "manifest-missing" Damage "`ckpt verify --repair` if there is a replica; otherwise put the file back from a copy, or go back to an older checkpoint";
     /// A manifest cannot be read as one.

@@ -26,6 +26,8 @@ pub struct Listing {
     pub last_good: Option<(Sequence, Timestamp)>,
     /// Newer ones that lack objects, the newest first.
     pub incomplete: Vec<(Sequence, StoreError)>,
+    /// If there is no checkpoint, the newest that was lost, see [`Store::newest_lost`].
+    pub lost: Option<Sequence>,
 }
 
 impl Listing {
@@ -35,9 +37,12 @@ impl Listing {
         listed.manifest.as_ref().err().or(lacks.map(|(_, error)| error))
     }
 
-    /// Tells whether every manifest could be read, and the newest checkpoint has its objects.
+    /// Tells whether every manifest could be read, the newest checkpoint has its objects, and the checkpoints are not
+    /// lost.
     pub fn is_clean(&self) -> bool {
-        self.incomplete.is_empty() && self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
+        self.incomplete.is_empty()
+            && self.lost.is_none()
+            && self.checkpoints.iter().all(|listed| listed.manifest.is_ok())
     }
 }
 
@@ -73,5 +78,6 @@ pub fn list(store: &Store, limit: Option<usize>) -> Result<Listing, StoreError> 
         .into_iter()
         .filter(|(sequence, _)| !removed.contains(sequence))
         .map(|(sequence, read)| Listed { sequence, manifest: read.map(|committed| committed.manifest) });
-    Ok(Listing { checkpoints: listed.collect(), older, last_good, incomplete })
+    let lost = if sequences.is_empty() { store.newest_lost()? } else { None };
+    Ok(Listing { checkpoints: listed.collect(), older, last_good, incomplete, lost })
 }

@@ -18,7 +18,7 @@ use crate::runner::output::plans::OutputPlans;
 use crate::runner::pipeline::operation::run_name;
 use crate::runner::pipeline::paths::check_paths;
 use crate::runner::pipeline::prepare::{Places, open_store};
-use crate::store::{Committed, Created, Store};
+use crate::store::{Committed, Created, Store, StoreError};
 use crate::values::id::Sequence;
 use crate::values::value::{Column, ColumnType, Value};
 
@@ -118,13 +118,14 @@ fn refuse_checkpoints(job: &JobSpec, options: &Options) -> Result<(), ImportErro
     let places = Places::of(job, &options.storages)?;
     match places.examine(job) {
         Ok(store) if has_checkpoints(&store)? => Err(ImportError::NotEmpty { place: store.place() }),
+        Err(error @ RunError::Store(StoreError::CheckpointsLost { .. })) => Err(error.into()),
         // What else is wrong with it is found out when it is opened for writing.
         _ => Ok(()),
     }
 }
 
 fn has_checkpoints(store: &Store) -> Result<bool, RunError> {
-    Ok(!store.sequences()?.is_empty() || store.newest_number()?.is_some())
+    Ok(!store.sequences()?.is_empty())
 }
 
 fn commit(

@@ -25,6 +25,16 @@ pub enum StoreError {
     PlacesUnread { place: String, source: Arc<StoreError> },
     #[error("`{place}` has checkpoints, but no `store.yaml`")]
     StoreFileGone { place: String },
+    /// A store is not new, and has no checkpoint.
+    #[error(
+        "`{place}` has no checkpoint, but its history names checkpoint {}: the checkpoints are missing",
+        .sequence.0
+    )]
+    CheckpointsLost {
+        place: String,
+        /// The newest that is named.
+        sequence: Sequence,
+    },
     #[error("`{place}` already holds a store")]
     StoreExists { place: String },
     /// A manifest or store file cannot be used.

@@ -15,6 +15,7 @@ mod known;
 mod lag;
 mod lease;
 mod lock;
+mod lost;
 mod open;
 mod places;
 pub mod prune;

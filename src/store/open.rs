@@ -94,8 +94,9 @@ impl Store {
     ///
     /// Fails with [`StoreError::NoStore`] if every place was readable and none holds a store, with
     /// [`StoreError::Mismatch`] if two hold different stores, with [`StoreError::Busy`] if another process writes to
-    /// one, with [`StoreError::SamePlace`] if two are the same directory, and with [`StoreError::Diverged`] if two hold
-    /// different checkpoints with the same number.
+    /// one, with [`StoreError::SamePlace`] if two are the same directory, with [`StoreError::Diverged`] if two hold
+    /// different checkpoints with the same number, and with [`StoreError::CheckpointsLost`] if no place has a checkpoint
+    /// although one was committed. Then nothing is created.
     ///
     /// # Panics
     ///
@@ -184,6 +185,8 @@ impl Store {
                 Err(error) => store.lose(index, &error),
             }
         }
+        // Before a lock makes the directory of a place that does not hold it yet.
+        store.check_not_lost()?;
         Ok((store, empty))
     }
 

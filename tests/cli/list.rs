@@ -15,6 +15,7 @@ struct Listing {
     older: u64,
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
+    lost: Option<u64>,
     checkpoints: Vec<Checkpoint>,
     replicas: Vec<Replica>,
     pruned: u64,

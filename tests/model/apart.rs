@@ -54,6 +54,25 @@ fn a_run_that_is_refused_may_have_begun_a_store_in_an_empty_place() {
     ]));
 }
 
+#[test]
+fn a_place_that_got_no_more_than_the_history_does_not_start_over() {
+    let run = |reach, files| Step { reach, deed: Deed::Run { files, keep: 0, grace: false, knows_all: false } };
+    let cut_short = |change| Deed::Kill { files: 0, change, moment: 1, aftermath: 0 };
+    for change in if crate::crash::tries_all() { 0..40 } else { 14..20 } {
+        tell(&Story(vec![
+            run(1, 1),
+            Step { reach: 1, deed: Deed::Restore { which: 51 } },
+            Step { reach: 4, deed: Deed::MoveAway },
+            Step { reach: 7, deed: Deed::Prune { keep: 1, grace: false } },
+            Step { reach: 5, deed: cut_short(change) },
+            run(4, 0),
+            // Together with one that has checkpoints, it is filled.
+            run(5, 1),
+            run(4, 1),
+        ]));
+    }
+}
+
 impl Places {
     /// All places meet. If some diverged, one branch is kept, and the others are copied to stores of their own. A run
     /// resumes from each checkpoint that is left, and from each that was copied.

@@ -114,7 +114,7 @@ fn newest(store: &Store) -> Result<Committed, CliError> {
     let hint = "`ckpt latest --verified` prints the newest intact checkpoint";
     match store.latest_present() {
         Ok(Some(committed)) => Ok(committed),
-        Ok(None) => Err(none(store)),
+        Ok(None) => Err(none(store)?),
         Err(error) if error.is_inconclusive() => Err(error.into()),
         Err(error) => Err(CliError::from(error).hint(hint)),
     }
@@ -126,7 +126,7 @@ fn verified(store: &Store, ui: &Ui) -> Result<(Committed, Vec<(Sequence, String)
     let damaged: Vec<_> = found.damaged.iter().map(|(sequence, error)| (*sequence, in_one_line(error))).collect();
     match found.committed {
         Some(committed) => Ok((committed, damaged)),
-        None if damaged.is_empty() => Err(none(store)),
+        None if damaged.is_empty() => Err(none(store)?),
         None => {
             let mut error = CliError::new(Exit::Damaged, format!("`{}` has no intact checkpoint", store.place()));
             error.causes =
@@ -136,8 +136,9 @@ fn verified(store: &Store, ui: &Ui) -> Result<(Committed, Vec<(Sequence, String)
     }
 }
 
-fn none(store: &Store) -> CliError {
-    CliError::not_found(format!("`{}` has no checkpoint yet", store.place()))
+fn none(store: &Store) -> Result<CliError, CliError> {
+    store.check_not_lost()?;
+    Ok(CliError::not_found(format!("`{}` has no checkpoint yet", store.place())))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

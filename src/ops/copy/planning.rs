@@ -43,8 +43,11 @@ pub fn target(path: &Path) -> Result<Arc<dyn Storage>, CopyError> {
 ///
 /// Writes nothing. Checkpoints that are pruned in the source meanwhile get no step. Fails with [`CopyError::Diverged`] if another checkpoint has one of the numbers, or one of the
 /// checkpoints comes after the point where the target and the source diverged, and with [`CopyError::Source`] if
-/// the system refuses to read a checkpoint.
+/// the system refuses to read a checkpoint, or if there is none to copy because they were lost.
 pub fn plan(source: &Store, sequences: &[Sequence], target: Arc<dyn Storage>) -> Result<CopyPlan, CopyError> {
+    if sequences.is_empty() {
+        source.check_not_lost().map_err(|error| CopyError::Source(error.into()))?;
+    }
     let existing = open(source, &target)?;
     let failed = |error: StoreError| CopyError::Target { place: target.place(), source: Box::new(error) };
     let taken: HashSet<Sequence> = match &existing {

@@ -86,6 +86,10 @@ pub enum Concern {
         checkpoints: u64,
     },
     NoCheckpoint,
+    /// The checkpoints are missing: the history names this one.
+    CheckpointsLost {
+        sequence: Sequence,
+    },
 }
 
 impl Concern {
@@ -94,6 +98,7 @@ impl Concern {
             Concern::NewestDamaged { .. }
             | Concern::OlderDamaged { .. }
             | Concern::Diverged { .. }
+            | Concern::CheckpointsLost { .. }
             | Concern::Unread { is_damage: true, .. }
             | Concern::Findings { .. } => Level::Damaged,
             Concern::Failing { .. }
@@ -146,8 +151,10 @@ impl Health {
         let fell_back =
             |(first, files): &(StoreNote, u64)| Concern::FellBack { files: *files, first: first.to_string() };
         concerns.extend(facts.fell_back.as_ref().map(fell_back));
-        if facts.stats.checkpoints.is_empty() {
-            concerns.push(Concern::NoCheckpoint);
+        match facts.listing.lost {
+            Some(sequence) => concerns.push(Concern::CheckpointsLost { sequence }),
+            None if facts.stats.checkpoints.is_empty() => concerns.push(Concern::NoCheckpoint),
+            None => {}
         }
         concerns.sort_by_key(|concern| std::cmp::Reverse(concern.level()));
         Health { concerns, confirmed }

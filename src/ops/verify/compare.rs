@@ -7,7 +7,7 @@ use crate::ops::finding::{FindingCode, Severity, Subject};
 use crate::ops::verify::check::ReplicaCheck;
 use crate::ops::verify::report::Report;
 use crate::storage::StorageError;
-use crate::store::{Branch, Fork};
+use crate::store::{Branch, Fork, StoreError};
 use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
@@ -89,6 +89,27 @@ pub(super) fn is_behind(checks: &[ReplicaCheck], index: usize, forks: &[Fork]) -
     })
 }
 
+/// Reports replicas that have lost their checkpoints, see [`newest_lost`](crate::store::Store::newest_lost), and are not
+/// only behind another one.
+pub(super) fn find_lost(checks: &mut [ReplicaCheck], forks: &[Fork]) -> Result<(), StoreError> {
+    for index in 0..checks.len() {
+        if !checks[index].now.is_empty() || is_behind(checks, index, forks) {
+            continue;
+        }
+        let check = &mut checks[index];
+        match check.store.newest_lost() {
+            Ok(None) => {}
+            Ok(Some(newest)) => {
+                let expected = format!("checkpoint {} or a later one, which the history names", newest.0);
+                check.findings.add(FindingCode::CheckpointsLost, layout::CHECKPOINTS, expected, "none", [newest]);
+            }
+            Err(error) if error.is_inconclusive() => check.findings.note_refusal(&error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Reports that a replica and an earlier one diverged, with both branches. The replica is the second.
 fn report_fork(check: &mut ReplicaCheck, fork: &Fork) {
     let [theirs, own] = &fork.branches;
@@ -132,7 +153,10 @@ pub(super) fn find_copies(reports: &mut [Report]) {
         reports.iter().map(|report| (report.place.clone(), report.checkpoints.iter().copied().collect())).collect();
     for (number, report) in reports.iter_mut().enumerate() {
         for finding in report.findings.iter_mut().filter(|finding| finding.severity() == Severity::Damage) {
-            if matches!(finding.code, FindingCode::ReplicaDiverged | FindingCode::ReplicaUnrelated) {
+            if matches!(
+                finding.code,
+                FindingCode::ReplicaDiverged | FindingCode::ReplicaUnrelated | FindingCode::CheckpointsLost
+            ) {
                 continue;
             }
             let has_copy = |other: usize| {

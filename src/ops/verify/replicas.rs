@@ -87,6 +87,7 @@ pub fn verify_with(store: &Store, options: &Options<'_>, progress: &dyn Progress
     }
     compare::compare(&mut checks, &forks);
     if options.only.is_none() {
+        compare::find_lost(&mut checks, &forks)?;
         check_records(&mut checks)?;
     }
     let mut reports: Vec<Report> = checks.into_iter().map(ReplicaCheck::finish).collect();

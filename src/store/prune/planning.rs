@@ -42,6 +42,10 @@ fn plan_once(store: &Store, request: &Request, now: Timestamp, progress: &dyn Pr
     // Each checkpoint below is read from one replica, and stands for all of them.
     store.check_undivided()?;
     let mut survey = Survey::read(store, progress)?;
+    if survey.live.is_empty() {
+        // If the checkpoints are put back, they need their objects.
+        store.check_not_lost()?;
+    }
     let earlier = pruned_earlier(store, &mut survey, request.grace, now, progress)?;
     let mut kept_by = decide(&candidates(&survey), &pins, &request.policy, now, &request.zone)?;
     keep_newest_of_each(&survey, &mut kept_by);

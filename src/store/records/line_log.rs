@@ -219,8 +219,29 @@ impl Store {
     }
 }
 
+/// Calls `take` with each line of a log of one replica that is as it was written. Fails if the replica cannot be listed,
+/// or if the system refuses to read a file.
+pub(in crate::store) fn read_known<T>(
+    storage: &dyn Storage,
+    kind: LogKind,
+    mut take: impl FnMut(T),
+) -> Result<(), StorageError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    for file in files(storage, kind)?.into_keys() {
+        match storage.get(&kind.path(file), MAX_READ_BYTES) {
+            Ok(bytes) => drop(take_all(&bytes, &mut take)),
+            Err(error) if error.is_inconclusive() => return Err(error),
+            // Deleted since, or damaged.
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Returns the files of a log, by number, with their sizes in bytes.
-pub(super) fn files(storage: &dyn Storage, kind: LogKind) -> Result<BTreeMap<u64, u64>, StorageError> {
+pub(in crate::store) fn files(storage: &dyn Storage, kind: LogKind) -> Result<BTreeMap<u64, u64>, StorageError> {
     let directory = layout::directory(HISTORY);
     let entries = storage.list(Some(&directory))?;
     let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);

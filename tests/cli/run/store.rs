@@ -75,6 +75,10 @@ fn a_missing_store_is_an_error_while_its_output_exists() {
     assert!(!env.path("store").exists());
     fs::rename(env.path("away"), env.path("store")).unwrap();
     fs::rename(env.path("store/checkpoints"), env.path("away")).unwrap();
+    let lost = env.run(&["run", "job.yaml", "--quiet"]).expect(10).stderr;
+    assert!(lost.starts_with("error: `store` has no checkpoint, but its history names checkpoint 1: "), "{lost}");
+    // The history is gone too.
+    fs::remove_dir_all(env.path("store/history")).unwrap();
     fails(
         &env,
         10,
@@ -194,6 +198,9 @@ fn a_store_that_lost_its_store_file_gets_no_new_identity() {
 fn a_store_without_checkpoints_is_not_called_intact() {
     let env = finished();
     fs::remove_dir_all(env.path("store/checkpoints")).unwrap();
+    let verified = env.run(&["verify", "store"]).expect(1);
+    assert!(verified.stdout.ends_with("NOT intact: the checkpoints are missing\n"), "{verified}");
+    fs::remove_dir_all(env.path("store/history")).unwrap();
     let verified = env.run(&["verify", "store"]).expect(10);
     assert!(verified.stdout.ends_with("nothing to verify: there is no checkpoint\n"), "{verified}");
 }

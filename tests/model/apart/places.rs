@@ -118,7 +118,12 @@ impl Places {
         if matches!(step.deed, Deed::Run { .. } | Deed::Prune { .. } | Deed::Restore { .. } | Deed::Pin { .. }) {
             let is_unknown = matches!(&outcome, Outcome::Refused(why) if why.contains("Unrelated")
                 || why.contains("cannot tell"));
-            let is_done = outcome == Outcome::Done || (is_unknown && self.may_be_unknown);
+            // The job does not start over where the history names checkpoints.
+            let reached = self.stores(&places);
+            let has_some = reached.iter().any(|&place| !before[place].live.is_empty());
+            let is_lost = !has_some && reached.iter().any(|&place| before[place].has_lost_all());
+            assert!(!is_lost || outcome != Outcome::Done, "{step:?}: done, and the checkpoints are missing");
+            let is_done = outcome == Outcome::Done || is_lost || (is_unknown && self.may_be_unknown);
             assert!(!forks.is_empty() || is_done, "{step:?}: {outcome:?}, and there is no fork");
         }
         self.check_changes(&step, &before, &after);
@@ -197,6 +202,9 @@ impl Places {
         let source = self.open(&self.stores(&places)).branch();
         let (disk, sequences) = (Disk::new(), source.sequences().expect("listed"));
         let own = self.alone(place).sequences().expect("listed");
+        if own.is_empty() {
+            return;
+        }
         assert!(own.iter().all(|sequence| sequences.contains(sequence)), "{own:?}, but only {sequences:?}");
         let plan = copy::plan(&source, &sequences, Arc::new(disk.calm())).expect("planned");
         let copied = copy::apply(&source, &plan, self.now, HOLDER, &Silent).expect("copied");
@@ -228,8 +236,19 @@ impl Places {
     /// Checks that each place that changed is whole by itself.
     fn check_alone(&self, before: &[Seen; PLACES], after: &[Seen; PLACES]) {
         for place in (0..PLACES).filter(|&place| before[place] != after[place] && after[place].is_store()) {
-            self.check_whole(&self.alone(place), place);
+            match after[place].has_lost_all() {
+                false => self.check_whole(&self.alone(place), place),
+                true => self.check_lost(place),
+            }
         }
+    }
+
+    /// Checks that it is said of a place, and nothing else, that its checkpoints are missing.
+    fn check_lost(&self, place: usize) {
+        let reports = verify(&self.alone(place), None, Depth::Deep, &Silent).expect("looked at");
+        let damage = reports[0].findings.iter().filter(|finding| finding.severity() == Severity::Damage);
+        let codes: Vec<FindingCode> = damage.map(|finding| finding.code).collect();
+        assert_eq!(codes, [FindingCode::CheckpointsLost], "place {place} by itself");
     }
 
     /// Checks that `store`, which is a place or a copy of it, is intact and has the right content.
@@ -262,8 +281,12 @@ impl Places {
                         .get(place)
                         .is_some_and(|had| finding.checkpoints.iter().all(|sequence| !had.contains(&sequence.0)))
             };
+            // One that diverged and has no checkpoint is not behind the others.
+            let is_lost = |finding: &&Finding| {
+                finding.code == FindingCode::CheckpointsLost && Seen::on(&self.disks[*place]).has_lost_all()
+            };
             let damage = report.findings.iter().filter(|finding| finding.severity() == Severity::Damage);
-            for finding in damage.filter(|finding| !is_of_copy(finding)) {
+            for finding in damage.filter(|finding| !is_of_copy(finding) && !is_lost(finding)) {
                 assert_eq!(finding.code, FindingCode::ReplicaDiverged, "{finding:#?}");
                 diverged += 1;
             }

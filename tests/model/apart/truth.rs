@@ -104,6 +104,16 @@ impl Seen {
         named
     }
 
+    /// Tells whether there is no checkpoint although events or logs name one.
+    pub fn has_lost_all(&self) -> bool {
+        let is_logged = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            [r#""outcome":"committed""#, r#""event":"resumed""#].iter().any(|what| text.contains(what))
+        };
+        let mut history = self.files.iter().filter(|(name, _)| name.starts_with("history/"));
+        self.live.is_empty() && (!self.named().is_empty() || history.any(|(_, bytes)| is_logged(bytes)))
+    }
+
     /// Returns the names of the files that differ.
     pub fn changed(&self, other: &Seen) -> Vec<String> {
         let names: BTreeSet<&String> = self.files.keys().chain(other.files.keys()).collect();

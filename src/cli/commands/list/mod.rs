@@ -19,6 +19,7 @@ use crate::cli::times::Times;
 use crate::cli::ui::Ui;
 use crate::ops::list::{Listed, Listing, list};
 use crate::ops::stats::{Counted, Stats, stats};
+use crate::store::StoreError;
 use crate::store::prune::trace;
 use crate::store::records::pins::Pin;
 use crate::values::error_chain::in_one_line;
@@ -97,14 +98,21 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
         let view = views::ListView::new(&store, &listing, &pins, sizes.as_ref(), now);
         ui.json(&view.with_replicas(&lags).with_pruned(pruned))?;
     } else {
-        show(&listing, &pins, sizes.as_ref(), now, ui)?;
+        show(&listing, &store.place(), &pins, sizes.as_ref(), now, ui)?;
         foot(growth, &listing, pruned, ui)?;
         lags.iter().filter_map(text::lag).for_each(|warning| ui.warn(warning));
     }
     Ok(if listing.is_clean() && !is_divided { Exit::Clean } else { Exit::No })
 }
 
-fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, ui: &mut Ui) -> Result<(), CliError> {
+fn show(
+    listing: &Listing,
+    place: &str,
+    pins: &Pins,
+    sizes: Option<&Stats>,
+    now: Timestamp,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
     match sizes {
         None => ui.table(&table(listing, pins, now, ui))?,
         Some(stats) => {
@@ -122,7 +130,14 @@ fn show(listing: &Listing, pins: &Pins, sizes: Option<&Stats>, now: Timestamp, u
         ui.warn(format!("checkpoint {}: {}", sequence.0, in_one_line(error)));
     }
     if listing.checkpoints.is_empty() {
-        ui.note("no checkpoint yet");
+        match listing.lost {
+            Some(sequence) => {
+                let lost = CliError::from(StoreError::CheckpointsLost { place: place.to_owned(), sequence });
+                ui.warn(lost.message);
+                lost.hints.into_iter().for_each(|hint| ui.note(format!("hint: {hint}")));
+            }
+            None => ui.note("no checkpoint yet"),
+        }
     } else if listing.older > 0 {
         ui.note(format!("{} not shown", text::counted(listing.older as u64, "older checkpoint")));
     }

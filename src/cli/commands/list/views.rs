@@ -25,6 +25,8 @@ pub(super) struct ListView {
     /// The newest checkpoint whose manifest is intact and whose objects exist.
     last_good: Option<u64>,
     last_good_age_seconds: Option<i64>,
+    /// If the checkpoints are missing, the newest that the history names.
+    lost: Option<u64>,
     checkpoints: Vec<ListedView>,
     /// All replicas, including the one that is read first.
     replicas: Vec<LagView>,
@@ -102,6 +104,7 @@ impl ListView {
             older: listing.older,
             last_good: listing.last_good.map(|(sequence, _)| sequence.0),
             last_good_age_seconds: listing.last_good.map(|(_, created)| Age::between(created, now).seconds),
+            lost: listing.lost.map(|sequence| sequence.0),
             checkpoints: checkpoints.collect(),
             replicas: Vec::new(),
             pruned: 0,

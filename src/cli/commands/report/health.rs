@@ -51,8 +51,11 @@ impl Page<'_> {
     fn sentence(&self) -> String {
         let job = shorten(&self.job);
         let Some((sequence, created)) = self.report.listing.last_good else {
-            let none =
-                if self.report.stats.checkpoints.is_empty() { "no checkpoint yet" } else { "no good checkpoint" };
+            let none = match self.report.listing.lost {
+                Some(_) => "lost its checkpoints",
+                None if self.report.stats.checkpoints.is_empty() => "no checkpoint yet",
+                None => "no good checkpoint",
+            };
             return format!("Job {job} has {none}.");
         };
         let age = Age::between(created, self.now);
@@ -115,6 +118,9 @@ impl Page<'_> {
                 format!("Replica {} is {} behind", shorten(place), counted(*checkpoints, "checkpoint"))
             }
             Concern::NoCheckpoint => "There is no checkpoint yet".to_owned(),
+            Concern::CheckpointsLost { sequence } => {
+                format!("There is no checkpoint, but the history names checkpoint {}: they are missing", sequence.0)
+            }
         }
     }
 

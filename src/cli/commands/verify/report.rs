@@ -75,6 +75,9 @@ fn verdict(report: &Report, unread: &Unread, now: Timestamp) -> String {
     if report.refused.is_some() && !report.is_damaged() {
         return "NOT verified: a file cannot be read".to_owned();
     }
+    if report.findings.iter().any(|finding| finding.code == FindingCode::CheckpointsLost) {
+        return "NOT intact: the checkpoints are missing".to_owned();
+    }
     if report.checkpoints.is_empty() {
         return "nothing to verify: there is no checkpoint".to_owned();
     }
