@@ -194,7 +194,6 @@ fn play_all(
             positions: Vec::new(),
             past: PastInput::default(),
             skipped: 0,
-            watermark: None,
             dead_lines: Vec::new(),
             outputs: Vec::new(),
             sequence: None,

@@ -34,7 +34,8 @@ pub struct PositionRow {
     pub fingerprint: Digest,
     /// The latest time of its records, in milliseconds since 1970-01-01T00:00:00Z, in a job with event time.
     pub event_time: Option<i64>,
-    /// The watermark at the cut, in the same unit; all partitions of a cut have the same one.
+    /// The watermark at the cut, in the same unit; all partitions of a cut have the same one, unless each
+    /// is a task with several keys.
     pub watermark: Option<i64>,
     /// The partition that a rotated file belongs to, if that has another name.
     pub generation_of: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::format::index::{self, IndexRow, SegmentKind};
 use crate::format::layout::ObjectName;
-use crate::format::manifest::ObjectRef;
+use crate::format::manifest::{ObjectRef, Routing};
 use crate::format::positions::PositionRow;
 use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
 use crate::store::records::pins::Pin;
@@ -29,7 +29,8 @@ pub struct Description {
     pub objects: u64,
     /// How many partitions had been read to the end.
     pub ended_partitions: u64,
-    /// The time before which no more records were expected, in milliseconds since 1970, for a job with event time.
+    /// The time before which no more records were expected, in milliseconds since 1970, for a job with event time. If each
+    /// partition has its own, that of the one that was furthest behind.
     pub watermark: Option<i64>,
     pub pin: Option<Pin>,
 }
@@ -46,10 +47,19 @@ pub fn describe(store: &Store, sequence: Sequence) -> Result<Description, ReadEr
         longest_chain: snapshot.chains().map(<[IndexRow]>::len).max().unwrap_or(0) as u64,
         objects: snapshot.objects().len() as u64,
         ended_partitions: latest_positions(&positions).filter(|row| row.ended).count() as u64,
-        watermark: latest_positions(&positions).filter_map(|row| row.watermark).max(),
+        watermark: watermark(snapshot.manifest().routing, &positions),
         pin: store.pins()?.remove(&sequence),
         committed: snapshot.committed,
     })
+}
+
+/// Returns the watermark at `positions`, the smallest one if each partition has its own.
+fn watermark(routing: Routing, positions: &[PositionRow]) -> Option<i64> {
+    let watermarks = latest_positions(positions).filter_map(|row| row.watermark);
+    match routing {
+        Routing::KeyedPartition => watermarks.min(),
+        Routing::KeyHash | Routing::Partition | Routing::Program => watermarks.max(),
+    }
 }
 
 /// Returns the newest position of each partition. `rows` are sorted by partition and cut.

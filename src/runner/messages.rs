@@ -13,9 +13,9 @@ use crate::runner::bad_reasons::BadReasons;
 use crate::runner::encoder_slots::EncoderSlot;
 use crate::runner::error::RunError;
 use crate::runner::observer::Done;
+use crate::runner::process::event_clock::Times;
 use crate::runner::process::exec::sources::Sources;
 use crate::runner::process::processor::ProcessError;
-use crate::runner::process::time_spans::TimeSpans;
 use crate::runner::rejected::{BlockAnswer, LateRecord, Rejected};
 use crate::runner::state::frozen::FrozenRows;
 use crate::runner::ticket::Ticket;
@@ -90,7 +90,7 @@ pub struct BlockTime {
     /// Bad records included.
     pub(crate) records: u64,
     /// The times of its records, in milliseconds.
-    pub(crate) times: TimeSpans,
+    pub(crate) times: Times,
     /// The streams that event time no longer waits for, as [`crate::input::Block::released`].
     pub(crate) released: Vec<u32>,
 }
@@ -246,6 +246,8 @@ pub struct CutPosition {
     pub record: u64,
     /// The largest time of its records, in milliseconds, for a job with event time.
     pub event_time: Option<i64>,
+    /// The time before which no more records of it are expected, in milliseconds, for a job with event time.
+    pub watermark: Option<i64>,
 }
 
 /// What was applied of files that no longer have a position.
@@ -267,8 +269,6 @@ pub struct Cut {
     /// Whether the input was read to its end.
     pub ended: bool,
     pub positions: Vec<CutPosition>,
-    /// In milliseconds, for a job with event time.
-    pub watermark: Option<i64>,
     pub past: PastInput,
     /// Bad records left out since the job began.
     pub skipped: u64,

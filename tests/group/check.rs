@@ -16,7 +16,7 @@ use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::progress::Silent;
 use jiff::Timestamp;
 
-use super::worker::{Log, Outcome, PARTITIONS, Records, Term, name_of, rows_of};
+use super::worker::{Log, Outcome, PARTITIONS, Records, Term, late_at, name_of, rows_of, times_at};
 use crate::support::objects::Objects;
 use crate::support::simulated::Disk;
 
@@ -112,6 +112,7 @@ impl Chain {
             (parent, _) => assert!(parent.is_some() || sequence == Sequence::FIRST, "{context}: it has no parent"),
         }
         let is_restored = committed.manifest.trigger == Trigger::Restore;
+        let (late_in_all, mut late) = (committed.manifest.totals.late, 0);
         let recovered = recover(store, committed, 1).unwrap_or_else(|error| panic!("{context}: {error}"));
         let cuts = log.cuts.lock().expect("no panic").clone();
         let mut positions = BTreeMap::new();
@@ -120,6 +121,9 @@ impl Chain {
             let offset = row.and_then(|row| row.message.as_ref()).map_or(0, |message| message.offset);
             let rows = rows_of(&recovered.shards[partition as usize]);
             assert_eq!(rows, log.records.fold(partition, offset), "{context}: partition {partition} at {offset}");
+            let times = row.map_or([None; 2], |row| [row.event_time, row.watermark]);
+            assert_eq!(times, times_at(partition, offset), "{context}: partition {partition} at {offset}");
+            late += late_at(partition, offset);
             let commit = row.and_then(|row| row.committed.as_ref()).map(|it| (it.worker.clone(), it.time));
             if let Some(commit) = &commit {
                 let cut = cuts.get(commit).unwrap_or_else(|| panic!("{context}: {commit:?} is not a cut"));
@@ -130,6 +134,7 @@ impl Chain {
             assert!(!went_back || is_restored, "{context}: partition {partition} went back to {offset}");
             positions.insert(partition, (offset, commit));
         }
+        assert_eq!(late_in_all, late, "{context}: late records");
         self.0.insert(sequence, Seen { sha256, positions });
     }
 

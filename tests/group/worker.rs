@@ -133,6 +133,8 @@ struct Owned {
     offset: u64,
     /// The keys that changed since the latest cut.
     changed: BTreeSet<String>,
+    /// The late records since then.
+    emitted: Emitted,
     is_stored: bool,
 }
 
@@ -174,6 +176,21 @@ pub fn rows_of(shard: &Shard) -> Rows {
         rows.insert(String::from_utf8(key.to_vec()).expect("text"), value);
     });
     rows
+}
+
+/// Returns the largest time and the watermark of a partition before `offset`: each has its own.
+pub fn times_at(partition: u32, offset: u64) -> [Option<i64>; 2] {
+    let number = |offset: u64| i64::from(partition) * 1_000 + i64::try_from(offset).expect("few records");
+    [offset.checked_sub(1).map(number), offset.checked_sub(5).map(number)]
+}
+
+/// Returns how many records of a partition before `offset` are late.
+pub fn late_at(partition: u32, offset: u64) -> u64 {
+    (0..offset).filter(|record| is_late(partition, *record)).count() as u64
+}
+
+fn is_late(partition: u32, record: u64) -> bool {
+    (u64::from(partition) + record).is_multiple_of(3)
 }
 
 /// Returns the name of a partition.
@@ -237,6 +254,9 @@ impl Term {
             for _ in 0..BATCH {
                 let changed = self.log.records.apply(&mut owned.rows, number, owned.offset);
                 owned.changed.extend(changed);
+                if is_late(number, owned.offset) {
+                    owned.emitted.push_late(None);
+                }
                 owned.offset += 1;
                 self.block += 1;
             }
@@ -304,7 +324,8 @@ impl Term {
                 record: owned.offset,
                 event_time: None,
             };
-            CutPosition { position, task: Some(number), record: owned.offset, event_time: None }
+            let [event_time, watermark] = times_at(number, owned.offset);
+            CutPosition { position, task: Some(number), record: owned.offset, event_time, watermark }
         };
         Cut {
             number: self.block,
@@ -315,7 +336,6 @@ impl Term {
             positions: self.owned.iter().map(position).collect(),
             past: PastInput::default(),
             skipped: 0,
-            watermark: None,
             dead_lines: Vec::new(),
             outputs: Vec::new(),
             sequence: None,
@@ -340,6 +360,7 @@ impl Drop for Term {
 /// worker has them.
 fn freeze(number: u32, owned: Option<&mut Owned>) -> FrozenRows {
     let (mut rows, mut keys, mut kind) = (RowBatch::new(), 0, SegmentKind::Base);
+    let mut emitted = Emitted::default();
     if let Some(owned) = owned {
         let codec = RowCodec::new(columns());
         for key in std::mem::take(&mut owned.changed) {
@@ -349,9 +370,10 @@ fn freeze(number: u32, owned: Option<&mut Owned>) -> FrozenRows {
             rows.push_changed(number, key.as_bytes(), Change::Update, true, write);
         }
         keys = owned.rows.len() as u64;
+        emitted = std::mem::take(&mut owned.emitted);
         kind = if std::mem::replace(&mut owned.is_stored, true) { SegmentKind::Delta } else { SegmentKind::Base };
     }
-    FrozenRows { rows, kind, keys, emitted: Emitted::default() }
+    FrozenRows { rows, kind, keys, emitted }
 }
 
 fn facts(share: Option<Share>, term: u64) -> JobFacts {

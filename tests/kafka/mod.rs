@@ -27,6 +27,8 @@ mod shared_outputs;
 #[cfg(feature = "kafka")]
 mod takeover;
 #[cfg(feature = "kafka")]
+mod times;
+#[cfg(feature = "kafka")]
 mod workers;
 
 #[cfg(not(feature = "kafka"))]

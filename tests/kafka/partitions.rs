@@ -164,7 +164,6 @@ fn windows_of_a_key_stay_in_the_task_of_their_messages() {
         ..Sent::default()
     };
     broker.send(&topic, [sent(0, "a", 0), sent(1, "b", 10_000), sent(1, "b", 20_000), sent(0, "a", 61_000)]);
-    // A partition without news does not hold windows back for long, so a run on a slow machine may publish the first ones.
     let text = |until: &str| {
         format!(
             "job: j\ninput: {{kafka: {{brokers: '{}', topic: {topic}{until}}}, format: json}}\nkey: _key\n\

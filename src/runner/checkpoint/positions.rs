@@ -26,7 +26,7 @@ struct KnownCut {
 #[derive(Debug)]
 enum Positions {
     /// As the director took them. Their files are still to be fingerprinted.
-    Taken { positions: Vec<CutPosition>, watermark: Option<i64> },
+    Taken(Vec<CutPosition>),
     /// The rows for the table of positions, sorted by partition.
     Rows(Vec<PositionRow>),
 }
@@ -51,7 +51,7 @@ impl KnownCuts {
     /// Adds a new cut, and takes its positions.
     pub(super) fn add(&mut self, cut: &mut Cut) {
         let records = cut.past.records + cut.positions.iter().map(|position| position.record).sum::<u64>();
-        let positions = Positions::Taken { positions: std::mem::take(&mut cut.positions), watermark: cut.watermark };
+        let positions = Positions::Taken(std::mem::take(&mut cut.positions));
         self.0.insert(cut.number, KnownCut { created: cut.created, records, positions });
     }
 
@@ -63,8 +63,8 @@ impl KnownCuts {
     /// Makes the rows of all cuts. A file that did not move on since the checkpoint in `lineage` keeps its fingerprint.
     pub(super) fn make_rows(&mut self, lineage: &Lineage) -> Result<(), RunError> {
         for (&number, known) in &mut self.0 {
-            if let Positions::Taken { positions, watermark } = &known.positions {
-                let rows = positions.iter().map(|position| row(number, position, *watermark, lineage));
+            if let Positions::Taken(positions) = &known.positions {
+                let rows = positions.iter().map(|position| row(number, position, lineage));
                 let mut rows = rows.collect::<Result<Vec<PositionRow>, RunError>>()?;
                 rows.sort_by(|a, b| a.partition.cmp(&b.partition));
                 known.positions = Positions::Rows(rows);
@@ -77,7 +77,7 @@ impl KnownCuts {
     pub(super) fn rows(&self, number: u64) -> &[PositionRow] {
         match self.0.get(&number).map(|known| &known.positions) {
             Some(Positions::Rows(rows)) => rows,
-            Some(Positions::Taken { .. }) | None => &[],
+            Some(Positions::Taken(_)) | None => &[],
         }
     }
 
@@ -107,12 +107,7 @@ pub(super) fn has_pending_bytes(cut: &Cut, lineage: &Lineage) -> bool {
     cut.trigger == Trigger::Shutdown && cut.positions.iter().any(|cut| is_unknown(&cut.position))
 }
 
-fn row(
-    cut: u64,
-    cut_position: &CutPosition,
-    watermark: Option<i64>,
-    lineage: &Lineage,
-) -> Result<PositionRow, RunError> {
+fn row(cut: u64, cut_position: &CutPosition, lineage: &Lineage) -> Result<PositionRow, RunError> {
     let Position { partition, offset, ended, .. } = &cut_position.position;
     let inode = cut_position.position.inode;
     let fingerprint = match lineage.positions.get(&partition.name) {
@@ -129,7 +124,7 @@ fn row(
         file_bytes: partition.file_bytes,
         fingerprint,
         event_time: cut_position.event_time,
-        watermark,
+        watermark: cut_position.watermark,
         generation_of: cut_position.position.generation_of.as_deref().map(str::to_owned),
         inode,
         etag: partition.etag.clone(),

@@ -155,7 +155,6 @@ impl Checkpointer {
             past_records: base.past_records,
             past_input_bytes: base.past_input_bytes,
             skipped: base.skipped + cut.skipped.saturating_sub(group.skipped),
-            late: base.late,
             ..manifest.totals
         };
     }

@@ -21,11 +21,11 @@ use crate::runner::pipeline::key_parts::KeyParts;
 use crate::runner::pipeline::plan::{Plan, RecordTest};
 use crate::runner::pipeline::route::{KeyPlace, Route};
 use crate::runner::pipeline::spawn::on_deep_stack;
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::process::exec::plan::ExecPlan;
 use crate::runner::process::processor::Processor;
 use crate::runner::process::processor_rows::ProcessorRows;
 use crate::runner::process::time_plan::TimePlan;
-use crate::runner::process::watermark::Clock;
 use crate::runner::state::shard::Shard;
 use crate::runner::wall_clock::WallClock;
 use crate::shape::RowShape;
@@ -159,11 +159,26 @@ impl Run<'_> {
     }
 
     /// Returns the clock of a job with event time, as it was at the checkpoint that the run resumes from.
-    pub(crate) fn event_clock(&self, plan: &Plan, lineage: &Lineage, positions: &[Position]) -> Option<Clock> {
+    ///
+    /// One of several workers has no clocks of the tasks of others.
+    pub(crate) fn event_clock(&self, plan: &Plan, lineage: &Lineage, positions: &[Position]) -> Option<EventClock> {
         let mut clock = plan.timing.as_ref()?.clock(positions.len());
-        let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
-        for (index, position) in positions.iter().enumerate() {
-            clock.resume(index, position.event_time, position.record, position.ended, watermark);
+        match &mut clock {
+            EventClock::Shared(clock) => {
+                let watermark = lineage.positions.values().filter_map(|row| row.watermark).max();
+                for (index, position) in positions.iter().enumerate() {
+                    clock.resume(index, position.event_time, position.record, position.ended, watermark);
+                }
+            }
+            EventClock::ByTask(clocks) => {
+                let is_own = |task: u32| self.share.is_none_or(|share| share.partitions.contains(&task));
+                for ((clock, position), _) in
+                    clocks.iter_mut().zip(positions).zip(0..).filter(|(_, task)| is_own(*task))
+                {
+                    let row = lineage.positions.get(&position.partition.name);
+                    clock.resume(position.event_time, row.and_then(|row| row.watermark));
+                }
+            }
         }
         Some(clock)
     }

@@ -34,7 +34,7 @@ use crate::runner::pipeline::run::Run;
 use crate::runner::pipeline::spawn::{spawn, spawn_deep};
 use crate::runner::pipeline::worker::route_timed::TimedState;
 use crate::runner::pipeline::worker::thread::{Worker, WorkerChannels, WorkerStart};
-use crate::runner::process::watermark::Clock;
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::state::shard::Shard;
 use crate::runner::ticket::Ticket;
 use crate::store::Store;
@@ -140,7 +140,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
 }
 
 /// Deals the shards to the workers.
-fn worker_starts(plan: &Plan, shards: Vec<Shard>, reader: &Reader, clock: Option<Clock>) -> Vec<WorkerStart> {
+fn worker_starts(plan: &Plan, shards: Vec<Shard>, reader: &Reader, clock: Option<EventClock>) -> Vec<WorkerStart> {
     let records: Vec<u64> = reader.positions().iter().map(|position| position.record).collect();
     let start = || {
         let timed = plan.timing.as_ref().zip(clock.clone());

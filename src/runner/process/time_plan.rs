@@ -2,7 +2,9 @@
 
 use crate::format::rows::{RowCodec, int_at};
 use crate::job::{Emit, InputFormat, JobSpec, OnLate, TtlSpec, Windows};
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::process::event_time::TimeReader;
+use crate::runner::process::task_time::TaskClock;
 use crate::runner::process::watermark::Clock;
 use crate::runner::state::row_mut::RowMut;
 use crate::runner::state::shard::Shard;
@@ -17,6 +19,8 @@ pub struct TimePlan {
     pub rows: TimedRows,
     /// How far the watermark may move past all known times.
     pub ahead_millis: i64,
+    /// Whether each task has a clock of its own.
+    pub by_task: bool,
 }
 
 /// Which rows have a deadline, and what happens at the deadline.
@@ -75,6 +79,7 @@ impl TimePlan {
                 field,
                 // Without windows that close, the watermark means nothing.
                 ahead_millis: if rows.closes { spec.ahead_millis } else { i64::MAX },
+                by_task: job.is_partitioned,
                 rows: TimedRows::Windows(rows),
             });
         }
@@ -82,24 +87,41 @@ impl TimePlan {
         let column = codec.columns().iter().position(|column| column.name == TtlSpec::COLUMN)?;
         let expiry = Expiry { ttl_millis: ttl.ttl_millis, column, offset: codec.offset(column) };
         let (reader, ahead_millis) = (TimeReader::new(&ttl.time, format), ttl.ahead_millis);
-        Some(TimePlan { reader, field, ahead_millis, rows: TimedRows::Expiry(expiry) })
+        Some(TimePlan { reader, field, ahead_millis, by_task: job.is_partitioned, rows: TimedRows::Expiry(expiry) })
     }
 
     /// Returns a clock of `partitions` partitions before the first record.
-    pub fn clock(&self, partitions: usize) -> Clock {
+    pub fn clock(&self, partitions: usize) -> EventClock {
         let late_millis = match &self.rows {
             TimedRows::Windows(rows) => rows.late_millis,
             TimedRows::Expiry(_) => 0,
         };
-        Clock::new(partitions, late_millis, self.ahead_millis)
+        match self.by_task {
+            false => EventClock::Shared(Clock::new(partitions, late_millis, self.ahead_millis)),
+            true => EventClock::ByTask(vec![TaskClock::new(late_millis, self.ahead_millis); partitions]),
+        }
     }
 
     /// Moves `clock` to the end of the input, past the end of the last window that has a record that is not early.
-    pub fn end(&self, clock: &mut Clock) {
-        if let (TimedRows::Windows(rows), Some(largest)) = (&self.rows, clock.reached())
-            && rows.closes
-        {
-            clock.move_to(rows.windows.end(rows.windows.latest_start(largest)));
+    pub fn end(&self, clock: &mut EventClock) {
+        let TimedRows::Windows(rows) = &self.rows else { return };
+        if !rows.closes {
+            return;
+        }
+        let end_after = |time: i64| rows.windows.end(rows.windows.latest_start(time));
+        match clock {
+            EventClock::Shared(clock) => {
+                if let Some(time) = clock.reached() {
+                    clock.move_to(end_after(time));
+                }
+            }
+            EventClock::ByTask(clocks) => {
+                for clock in clocks {
+                    if let Some(time) = clock.time() {
+                        clock.move_to(end_after(time));
+                    }
+                }
+            }
         }
     }
 

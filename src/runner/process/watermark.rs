@@ -40,7 +40,7 @@ struct PartitionTime {
 }
 
 /// What a block did to the event time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Advance {
     /// Whether the watermark has moved.
     pub moved: bool,

@@ -83,7 +83,8 @@ fn input_lines(description: &Description, ui: &Ui) -> Vec<Line> {
         lines.push(("skipped", counted(totals.skipped, "record")));
     }
     if let Some(watermark) = moment(description.watermark) {
-        lines.push(("watermark", ui.time(watermark)));
+        let of = if manifest.routing == Routing::KeyedPartition { ", the smallest of all partitions" } else { "" };
+        lines.push(("watermark", ui.time(watermark) + of));
     }
     if totals.late > 0 {
         lines.push(("late", counted(totals.late, "record")));

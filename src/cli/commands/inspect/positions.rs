@@ -34,6 +34,9 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
     columns.extend(has_workers.then(|| Column::name("WORKER")));
     let has_time = rows.iter().any(|row| row.event_time.is_some());
     columns.extend(has_time.then(|| Column::text("TIME")));
+    // Otherwise it is that of the checkpoint.
+    let has_own = rows.windows(2).any(|pair| pair[0].cut == pair[1].cut && pair[0].watermark != pair[1].watermark);
+    columns.extend(has_own.then(|| Column::text("WATERMARK")));
     let mut table = Table::new(columns);
     for row in rows {
         let time = has_time.then(|| text::or_dash(moment(row.event_time).map(|time| ui.time(time))));
@@ -51,6 +54,7 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
         let worker = row.committed.as_ref().map(|commit| &commit.worker);
         cells.extend(has_workers.then(|| text::or_dash(worker)));
         cells.extend(time);
+        cells.extend(has_own.then(|| text::or_dash(moment(row.watermark).map(|time| ui.time(time)))));
         table.row(cells);
     }
     ui.table(&table)

@@ -13,8 +13,9 @@ use crate::runner::lineage::Lineage;
 use crate::runner::messages::{BlockAccount, CutPosition, PastInput, StreamProgress};
 use crate::runner::output::dead_letter::{DeadLetterFile, append_line};
 use crate::runner::pipeline::plan::{Plan, Replay};
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::process::time_plan::TimePlan;
-use crate::runner::process::watermark::{Clock, NEVER};
+use crate::runner::process::watermark::NEVER;
 use crate::runner::rejected::{BlockAnswer, LateRecord, RecordOffset, Rejected};
 
 /// Without checkpoints, this many bytes of dead letters are written at once.
@@ -46,7 +47,7 @@ pub(super) struct Accounts {
     /// What was applied of files that no longer had a position when the run began.
     past: PastInput,
     /// For a job with event time.
-    timing: Option<(TimePlan, Clock)>,
+    timing: Option<(TimePlan, EventClock)>,
     pub(super) sums: Sums,
     /// The sums when the run began.
     pub(super) before: Sums,
@@ -94,7 +95,7 @@ impl Accounts {
         plan: &Plan,
         lineage: &Lineage,
         reader: &Reader,
-        clock: Option<Clock>,
+        clock: Option<EventClock>,
         dead_letter: Option<DeadLetterFile>,
         max_bad: Option<MaxBad>,
     ) -> Accounts {
@@ -228,8 +229,9 @@ impl Accounts {
     /// Advances event time to the end of the input.
     pub(super) fn end_time(&mut self) {
         let Some((timing, clock)) = &mut self.timing else { return };
-        let reached = clock.reached();
         timing.end(clock);
+        let EventClock::Shared(clock) = clock else { return };
+        let reached = clock.reached();
         for (number, stream) in self.streams.iter().enumerate() {
             // All records of such a file are early, though no other time was known when they were read.
             let records = stream.records - self.first_records.get(number).copied().unwrap_or(0);
@@ -240,9 +242,10 @@ impl Accounts {
         }
     }
 
-    /// Returns the time before which no more records are expected, if there is one, in milliseconds.
+    /// Returns the time before which no more records are expected, if there is one, in milliseconds: for a job whose tasks
+    /// have clocks of their own, that of the one that is furthest behind.
     pub(super) fn watermark(&self) -> Option<i64> {
-        self.timing.as_ref().map(|(_, clock)| clock.watermark()).filter(|watermark| *watermark != NEVER)
+        self.timing.as_ref().and_then(|(_, clock)| clock.watermark())
     }
 
     /// Returns the positions at a cut, and what was applied of files that have none there. `at_cut` are the streams at
@@ -260,7 +263,8 @@ impl Accounts {
             let task =
                 self.partition_tasks.as_ref().and_then(|partition_tasks| partition_tasks.task(position.logical()));
             let event_time = clock.and_then(|clock| clock.time(number));
-            positions.push(CutPosition { position, task, record: stream.records, event_time });
+            let watermark = clock.map(|clock| clock.watermark_of(number)).filter(|watermark| *watermark != NEVER);
+            positions.push(CutPosition { position, task, record: stream.records, event_time, watermark });
         }
         (positions, past)
     }

@@ -24,7 +24,7 @@ use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::run::{Run, WatchedFields};
-use crate::runner::process::watermark::Clock;
+use crate::runner::process::event_clock::EventClock;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::Answer;
 use crate::values::error_chain::in_one_line;
@@ -100,7 +100,7 @@ impl<'a> Director<'a> {
         plan: &Plan,
         lineage: &Lineage,
         (reader, gate): (&Reader, &'a Gate),
-        clock: Option<Clock>,
+        clock: Option<EventClock>,
         dead_letter: Option<DeadLetterFile>,
         watched: WatchedFields,
     ) -> Director<'a> {
@@ -297,7 +297,6 @@ impl<'a> Director<'a> {
             trigger,
             ended,
             positions,
-            watermark: self.accounts.watermark(),
             past,
             skipped: self.accounts.sums.skipped,
             dead_lines: std::mem::take(&mut self.accounts.dead_lines),

@@ -9,8 +9,10 @@ use crate::runner::pipeline::worker::apply::{GROUP, unapplied};
 use crate::runner::pipeline::worker::head::Head;
 use crate::runner::pipeline::worker::route_timed::{EARLIER, LatePlace, split_time};
 use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::process::processor::Context;
 use crate::runner::process::time_plan::{Expiry, TimedRows, WindowRows};
+use crate::runner::process::watermark::NEVER;
 use crate::runner::rejected::{LateRecord, Rejected};
 
 impl Worker<'_> {
@@ -19,13 +21,16 @@ impl Worker<'_> {
         let before = self.load();
         let result = match self.plan.timing.as_ref().map(|timing| &timing.rows) {
             Some(TimedRows::Windows(rows)) => self.apply_to_windows(bytes, rows, time),
-            Some(TimedRows::Expiry(expiry)) => self.apply_to_expiring(bytes, expiry),
+            Some(TimedRows::Expiry(expiry)) => self.apply_to_expiring(bytes, expiry, time),
             None => Ok(()),
         };
         let mut moved = false;
         if let Some(timed) = &mut self.timed {
             let stream = time.stream as usize;
-            moved = timed.clock.advance(stream, time.records, &time.times, &time.released).moved;
+            // The clocks of tasks have moved with each record.
+            if let EventClock::Shared(_) = timed.clock {
+                moved = timed.clock.advance(stream, time.records, &time.times, &time.released).moved;
+            }
             if stream >= timed.records.len() {
                 timed.records.resize(stream + 1, 0);
             }
@@ -47,12 +52,26 @@ impl Worker<'_> {
     /// Removes the rows whose deadline has come, if event time has moved.
     fn remove_expired(&mut self, moved: bool, before: Load) {
         if let (true, Some(timing), Some(timed)) = (moved, &self.plan.timing, &self.timed) {
-            let watermark = timed.clock.watermark();
-            for (_, shard) in &mut self.shards {
-                timing.close_due(shard, watermark);
+            for (number, shard) in &mut self.shards {
+                timing.close_due(shard, timed.clock.watermark_of(*number as usize));
             }
         }
         self.gauges.add(self.load(), before);
+    }
+
+    /// Returns the watermark before the block `time`.
+    fn watermark_of(&self, time: &BlockTime) -> i64 {
+        self.timed.as_ref().map_or(NEVER, |timed| timed.clock.watermark_of(time.stream as usize))
+    }
+
+    /// Moves the clock of a record's task, if it has one: before the record is applied. Then removes the rows of the task,
+    /// whose shard is at `place`, that are due. Returns the watermark if it has moved.
+    #[inline]
+    fn move_task_clock(&mut self, block: &BlockTime, place: u32, time: i64) -> Option<i64> {
+        let (timing, timed) = (self.plan.timing.as_ref()?, self.timed.as_mut()?);
+        let watermark = timed.clock.take(block.stream as usize, time)?;
+        timing.close_due(&mut self.shards[place as usize].1, watermark);
+        Some(watermark)
     }
 
     fn apply_to_windows(
@@ -61,14 +80,16 @@ impl Worker<'_> {
         rows: &WindowRows,
         time: &BlockTime,
     ) -> Result<(), Box<ThreadEvent>> {
-        let watermark = self.timed.as_ref().map_or(i64::MIN, |timed| timed.clock.watermark());
+        let mut watermark = self.watermark_of(time);
         let mut heads = [Head::default(); GROUP];
         while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
             for head in &heads[..count] {
                 let (key, packed, rest) = head.split(bytes);
                 bytes = rest;
+                let (record_time, packed) = split_time(packed);
                 let (start, packed) = split_time(packed);
+                watermark = self.move_task_clock(time, head.place, record_time).unwrap_or(watermark);
                 let (place, arguments) = LatePlace::unpack(packed);
                 let end = rows.windows.end(start);
                 if rows.closes && end <= watermark {
@@ -91,8 +112,13 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn apply_to_expiring(&mut self, mut bytes: &[u8], expiry: &Expiry) -> Result<(), Box<ThreadEvent>> {
-        let watermark = self.timed.as_ref().map_or(i64::MIN, |timed| timed.clock.watermark());
+    fn apply_to_expiring(
+        &mut self,
+        mut bytes: &[u8],
+        expiry: &Expiry,
+        block: &BlockTime,
+    ) -> Result<(), Box<ThreadEvent>> {
+        let mut watermark = self.watermark_of(block);
         let mut heads = [Head::default(); GROUP];
         while !bytes.is_empty() {
             let count = self.look_ahead(bytes, &mut heads);
@@ -100,6 +126,7 @@ impl Worker<'_> {
                 let (key, packed, rest) = head.split(bytes);
                 bytes = rest;
                 let (time, packed) = split_time(packed);
+                watermark = self.move_task_clock(block, head.place, time).unwrap_or(watermark);
                 let shard = &mut self.shards[head.place as usize].1;
                 let Some(arguments) = self.plan.arguments(packed) else {
                     shard.remove(head.hash, key);

@@ -7,8 +7,8 @@ use crate::runner::bad_reasons::BadReasons;
 use crate::runner::messages::{BlockAccount, BlockTime, BlockUpdates, ThreadEvent, WorkerMessage};
 use crate::runner::pipeline::route::BlockKeys;
 use crate::runner::pipeline::worker::thread::Worker;
+use crate::runner::process::event_clock::Times;
 use crate::runner::process::exec::sources::Sources;
-use crate::runner::process::time_spans::TimeSpans;
 use crate::runner::ticket::Ticket;
 
 impl Worker<'_> {
@@ -22,7 +22,7 @@ impl Worker<'_> {
         let mut updates: Vec<Vec<u8>> = (0..self.plan.workers).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let mut sources: Vec<Sources> = (0..self.plan.workers).map(|_| Sources::default()).collect();
         let (mut account, times) = self.take_records(&block, &mut updates, &mut sources);
-        if self.timed.is_some() {
+        if let Some(times) = times {
             let (stream, records) = (block.stream, account.records);
             let released = std::mem::take(&mut block.released);
             account.time = Some(Arc::new(BlockTime { stream, records, times, released }));
@@ -40,13 +40,13 @@ impl Worker<'_> {
     }
 
     /// Packs the records of a block into `updates`, one buffer per worker, and notes in `sources` where those that go to
-    /// programs come from. Returns the account and the times.
+    /// programs come from. Returns the account and, for a job with event time, the times.
     fn take_records(
         &mut self,
         block: &Block,
         updates: &mut [Vec<u8>],
         sources: &mut [Sources],
-    ) -> (BlockAccount, TimeSpans) {
+    ) -> (BlockAccount, Option<Times>) {
         let plan = self.plan;
         let mut account = BlockAccount {
             number: block.number,
@@ -62,7 +62,8 @@ impl Worker<'_> {
             answered: Vec::new(),
             time: None,
         };
-        let mut times = TimeSpans::new(plan.timing.as_ref().map_or(0, |timing| timing.ahead_millis));
+        let timed = plan.timing.as_ref().zip(self.timed.as_ref());
+        let mut times = timed.map(|(timing, timed)| timed.clock.times(timing.ahead_millis));
         let mut last_bad = None;
         let replay = plan.replay.as_ref().filter(|replay| !replay.is_over(block.stream, block.offset));
         let mut keys = BlockKeys::new(&plan.route, block.partition);
@@ -70,7 +71,7 @@ impl Worker<'_> {
             let result = fields.and_then(|fields| match &mut self.timed {
                 Some(timed) => {
                     if let Some(time) = plan.route_timed(timed, &mut keys, place, fields, updates)? {
-                        times.add(time);
+                        times.iter_mut().for_each(|times| times.add(time));
                     }
                     Ok(())
                 }

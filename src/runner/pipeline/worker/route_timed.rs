@@ -1,15 +1,15 @@
 //! How records with an event time are packed: for windows and for expiry.
 //!
-//! Behind the key, a packed record has a time (8 bytes): the start of its window, or its own time. In a job with
-//! windows, one byte follows: whether this is the record's latest window, by which it is late, and whether the place
-//! of the record comes next.
+//! Behind the key, a packed record has its time (8 bytes). In a job with windows, the start of its window (8 bytes) and
+//! one byte follow: whether this is the record's latest window, by which it is late, and whether the place of the record
+//! comes next.
 
 use crate::format::limits::MAX_VALUE_BYTES;
 use crate::input::record::{BadRecord, Field, RecordPlace};
 use crate::runner::pipeline::plan::Plan;
 use crate::runner::pipeline::route::BlockKeys;
+use crate::runner::process::event_clock::EventClock;
 use crate::runner::process::time_plan::{TimePlan, TimedRows, WindowRows};
-use crate::runner::process::watermark::Clock;
 use crate::runner::process::window::RowKeys;
 use crate::runner::rejected::shown_bytes;
 
@@ -17,7 +17,7 @@ use crate::runner::rejected::shown_bytes;
 #[derive(Debug)]
 pub struct TimedState {
     /// The time at the next block to apply.
-    pub(super) clock: Clock,
+    pub(super) clock: EventClock,
     /// The records of each stream before that block.
     pub(super) records: Vec<u64>,
     row_keys: Option<RowKeys>,
@@ -27,7 +27,7 @@ pub struct TimedState {
 
 impl TimedState {
     /// Makes the state of a worker that resumes from `clock`, with `records` applied of each stream.
-    pub fn new(timing: &TimePlan, clock: Clock, records: Vec<u64>) -> TimedState {
+    pub fn new(timing: &TimePlan, clock: EventClock, records: Vec<u64>) -> TimedState {
         let row_keys = match &timing.rows {
             TimedRows::Windows(rows) => Some(RowKeys::new(&rows.windows)),
             TimedRows::Expiry(_) => None,
@@ -90,6 +90,7 @@ impl Plan {
                 return Err(BadRecord { reason });
             }
             self.push(row_key, task, updates, |update| {
+                update.extend_from_slice(&time.to_le_bytes());
                 update.extend_from_slice(&start.to_le_bytes());
                 match shown {
                     _ if number > 0 => update.push(EARLIER),
@@ -130,7 +131,7 @@ impl<'a> LatePlace<'a> {
     }
 }
 
-/// Splits the time off a packed record.
+/// Splits the time, or the start of the window that comes next, off a packed record.
 #[inline]
 pub(super) fn split_time(packed: &[u8]) -> (i64, &[u8]) {
     (number_at(packed, 0) as i64, &packed[8..])
