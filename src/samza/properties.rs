@@ -24,7 +24,7 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 /// Returns the line with an offset of a task.
 pub fn line(task: &str, partition: &StreamPartition, offset: &str) -> String {
     let StreamPartition { system, stream, partition } = partition;
-    let [task, system, stream] = [task, system, stream].map(|name| escape_key(name));
+    let [task, system, stream] = [task, system, stream].map(escape_key);
     let offset = escape_value(offset);
     format!("{PREFIX}{task}.systems.{system}.streams.{stream}.partitions.{partition}={offset}\n")
 }
