@@ -67,7 +67,7 @@ fn work(place: &Arc<dyn Storage>, name: &str, terms: Terms, log: &Arc<Log>) {
             let mut term = match Term::start(Arc::clone(place), name, Some((share, &kept)), log) {
                 Ok(term) => term,
                 Err(error) => {
-                    log.failed_starts.lock().expect("no panic").push(error);
+                    log.failures.lock().expect("no panic").push(error);
                     if tries == 1 {
                         return;
                     }
@@ -105,8 +105,8 @@ struct Play {
     steps: Vec<Step>,
     outage: Option<(usize, Outage)>,
     records: Records,
-    /// Whether no worker may fail to start.
-    all_start: bool,
+    /// Whether no worker may fail to start or to commit.
+    none_fails: bool,
 }
 
 impl Play {
@@ -116,7 +116,7 @@ impl Play {
             steps: steps.to_vec(),
             outage: None,
             records: Records::Counting,
-            all_start: false,
+            none_fails: false,
         }
     }
 
@@ -158,8 +158,8 @@ impl Play {
         processes.iter().for_each(Process::deliver);
         chain.look(&place, &log, &context);
         check::continue_alone(&place, &log, &mut chain, &context);
-        if self.all_start {
-            let failed = log.failed_starts.lock().expect("no panic");
+        if self.none_fails {
+            let failed = log.failures.lock().expect("no panic");
             assert!(failed.is_empty(), "{context}: {failed:?}");
         }
         let calls = processes.iter().map(Process::calls).collect();
@@ -264,7 +264,8 @@ fn a_worker_that_sleeps_while_others_take_its_partitions_and_prune_changes_none_
         let mut plays = Vec::new();
         for at in 0..calls {
             for grace in [Duration::ZERO, Duration::from_secs(86_400)] {
-                plays.push(Play::of(&prune(grace), &[Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)]));
+                let steps = [Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)];
+                plays.push(Play { none_fails: true, ..Play::of(&prune(grace), &steps) });
             }
         }
         plays
@@ -277,7 +278,7 @@ fn a_worker_whose_checkpoint_is_pruned_while_it_is_loaded_loads_the_next_one() {
     perform_all("loading", 2 * SAMPLE, Records::Counting, &mut Random(seed(0x0968)), |before| {
         let calls = calls_of(&actors, before)[0];
         let pruned = |at| Play::of(&actors, &[Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)]);
-        (0..calls).map(|at| Play { all_start: true, ..pruned(at) }).collect()
+        (0..calls).map(|at| Play { none_fails: true, ..pruned(at) }).collect()
     });
 }
 

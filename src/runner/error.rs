@@ -66,6 +66,9 @@ pub enum RunError {
     /// Another worker has committed tasks that this one has.
     #[error("another worker has committed {} in checkpoint {}", counted_tasks(.tasks), .sequence.0)]
     Rival { sequence: Sequence, tasks: Vec<u32> },
+    /// What this worker has written for its next checkpoint is gone.
+    #[error("others have committed checkpoint {} and pruned what this worker had written for its next one", .sequence.0)]
+    Outpaced { sequence: Sequence },
     #[error("cannot start a thread")]
     Thread { source: io::Error },
     /// A thread of the run panicked, which is a bug.

@@ -106,8 +106,8 @@ pub struct Log {
     pub rivals: AtomicI64,
     /// How many partitions were not loaded at a start, because the worker had them in memory.
     pub kept: AtomicU64,
-    /// Why workers could not start.
-    pub failed_starts: Mutex<Vec<RunError>>,
+    /// Why workers could not start or commit.
+    pub failures: Mutex<Vec<RunError>>,
     terms: AtomicI64,
     clock: AtomicI64,
 }
@@ -119,7 +119,7 @@ impl Log {
             cuts: Mutex::default(),
             rivals: AtomicI64::new(0),
             kept: AtomicU64::new(0),
-            failed_starts: Mutex::default(),
+            failures: Mutex::default(),
             terms: AtomicI64::new(0),
             clock: AtomicI64::new(1_795_000_000_000),
         }
@@ -275,11 +275,14 @@ impl Term {
             match self.events.recv().expect("an outcome") {
                 ThreadEvent::Checkpoint(CheckpointOutcome::Committed(_)) => return Outcome::Committed,
                 ThreadEvent::Checkpoint(CheckpointOutcome::Failed(error)) => match *error {
-                    RunError::Rival { .. } => {
+                    RunError::Rival { .. } | RunError::Outpaced { .. } => {
                         self.log.rivals.fetch_add(1, Ordering::SeqCst);
                         return Outcome::Rival;
                     }
-                    _ => return Outcome::Failed,
+                    error => {
+                        self.log.failures.lock().expect("no panic").push(error);
+                        return Outcome::Failed;
+                    }
                 },
                 ThreadEvent::Checkpoint(CheckpointOutcome::Elided) => panic!("there were new records"),
                 _ => {}

@@ -84,14 +84,17 @@ impl Checkpointer {
     }
 
     /// Makes the new segments as new as what is written now: a prune deletes what is older than the latest checkpoint and
-    /// in none. Fails if one is gone already.
+    /// in none. Fails with [`RunError::Outpaced`] if one is gone already.
     fn keep_new_objects(&mut self) -> Result<(), RunError> {
         let all = self.chains_to_commit();
         let new: Vec<&IndexRow> =
             all.iter().flatten().filter(|row| !self.lineage.objects.contains(&row.object)).collect();
         self.store.take_over(&new.iter().map(|row| row.object).collect::<Vec<_>>())?;
         for row in new {
-            self.store.object(row.object_ref())?;
+            match (self.store.object(row.object_ref()), self.lineage.newest) {
+                (Err(error), Some(sequence)) if error.is_not_found() => return Err(RunError::Outpaced { sequence }),
+                (read, _) => drop(read?),
+            }
         }
         // It is written again.
         self.definition = None;

@@ -68,7 +68,7 @@ pub fn run_worker(
             Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
             Ok(_) => {}
             // What another worker has committed counts: this one continues from there, if it has the tasks at all.
-            Err(error @ RunError::Rival { .. }) => {
+            Err(error @ (RunError::Rival { .. } | RunError::Outpaced { .. })) => {
                 observer.event(&RunEvent::Overtaken { reason: error.to_string() });
             }
             Err(error) => return Err(error),
