@@ -66,6 +66,9 @@ pub enum RunError {
     /// Another worker has committed tasks that this one has.
     #[error("another worker has committed {} in checkpoint {}", counted_tasks(.tasks), .sequence.0)]
     Rival { sequence: Sequence, tasks: Vec<u32> },
+    /// A restore has made the latest checkpoint. The files that the job has published have to be reconciled with it.
+    #[error("checkpoint {} is a rollback", .sequence.0)]
+    RolledBack { sequence: Sequence },
     #[error("cannot start a thread")]
     Thread { source: io::Error },
     /// A thread of the run panicked, which is a bug.

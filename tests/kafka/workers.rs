@@ -66,7 +66,8 @@ pub(super) fn end(env: &Env, mut worker: Ending) {
         status = worker.0.try_wait().expect("waited");
         status.is_some()
     });
-    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", logs(env));
+    // 3 if it has left out bad records.
+    assert!(matches!(status.and_then(|status| status.code()), Some(0 | 3)), "{status:?}: {}", logs(env));
 }
 
 /// The names of workers that come and go.
@@ -349,11 +350,6 @@ fn what_cannot_be_divided_is_refused() {
         ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
         ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
         ("schedule: 100ms}", "schedule: 100ms, replicas: [copy]}", "`replicas`"),
-        (
-            "tasks: partitions",
-            "tasks: partitions\noutput: {files: out, emit: changes}",
-            "an `output` in files: use a topic",
-        ),
     ] {
         env.write("job.yaml", text.replace(from, to));
         let refused = env.run(&["run", "job.yaml", "--worker", "a"]).expect(2);
