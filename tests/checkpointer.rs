@@ -287,7 +287,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
         has_change: true,
         having: None,
     };
-    let plan = OutputPlan::new(&job).expect("a place").expect("an output");
+    let plan = OutputPlan::new(&job, false).expect("a place").expect("an output");
     (
         plan.clone(),
         Publisher {

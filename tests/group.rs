@@ -21,6 +21,7 @@ use crate::support::turns::{ALL, Fate, Outage, Process};
 use crate::support::writers;
 
 mod check;
+mod files;
 mod worker;
 
 use check::{Chain, Place};
@@ -41,8 +42,8 @@ enum Actor {
     Worker(&'static str, Terms),
     /// Prunes all but the newest two, with this grace period.
     Prune(Duration),
-    /// Commits the first checkpoint again.
-    RollBack,
+    /// Commits the checkpoint with this number again.
+    RollBack(u64),
 }
 
 /// What happens, in order. In the end everybody does the rest, one after another.
@@ -94,7 +95,7 @@ fn act(actor: Actor, place: Arc<dyn Storage>, log: &Arc<Log>) {
         Worker(name, terms) => work(&place, name, terms, log),
         // They may be refused.
         Prune(grace) => drop(process.prune(grace)),
-        RollBack => drop(process.roll_back(Sequence(1))),
+        RollBack(to) => drop(process.roll_back(Sequence(to))),
     }
 }
 
@@ -105,6 +106,8 @@ struct Play {
     steps: Vec<Step>,
     outage: Option<(usize, Outage)>,
     records: Records,
+    /// Whether the workers publish files.
+    publishes: bool,
     /// Whether no worker may fail to start or to commit.
     none_fails: bool,
 }
@@ -116,14 +119,20 @@ impl Play {
             steps: steps.to_vec(),
             outage: None,
             records: Records::Counting,
+            publishes: false,
             none_fails: false,
         }
+    }
+
+    /// Returns the same with files that the workers publish.
+    fn publishing(self) -> Play {
+        Play { publishes: true, ..self }
     }
 
     /// Performs it, and checks the store.
     fn perform(&self, before: &Place) -> Performed {
         let context = format!("{self:?}");
-        let (place, log) = (before.copied(), Arc::new(Log::new(self.records)));
+        let (place, log) = (before.copied(), Arc::new(Log::new(self.records, self.publishes)));
         let start = |(number, &actor): (usize, &Actor)| {
             let outage = self.outage.clone().filter(|(of, _)| *of == number).map(|(_, outage)| outage);
             let log = Arc::clone(&log);
@@ -347,7 +356,7 @@ fn calls_without_an_answer_lose_nothing() {
 
 #[test]
 fn a_restore_beside_workers_in_a_bucket_is_what_they_continue_from() {
-    let actors = [Worker("a", &[(&[0, 1], 2)]), Worker("b", &[(&[2, 3], 1)]), RollBack];
+    let actors = [Worker("a", &[(&[0, 1], 2)]), Worker("b", &[(&[2, 3], 1)]), RollBack(1)];
     perform_all("restore", 2 * SAMPLE, Records::Counting, &mut Random(seed(0x0968)), |before| {
         let calls = calls_of(&actors, before);
         let mut plays = Vec::new();
@@ -379,4 +388,85 @@ fn three_workers_that_take_turns_at_random_lose_nothing() {
         }
         println!("three, {before}: {cases} plays, {rivals} rivals");
     }
+}
+
+/// Returns a play for each pair of calls of the first two of `actors`: the first one sleeps, or dies if it is `killed`, before its
+/// call; the second one does so before its own; the others do all; and then each does the rest.
+fn publishing_plays(actors: &[Actor], before: &Place, killed: bool) -> Vec<Play> {
+    let calls = Play::of(actors, &[]).publishing().perform(before).calls;
+    let mut plays = Vec::new();
+    for (first, second) in (0..calls[0]).flat_map(|a| (0..calls[1]).map(move |b| (a, b))) {
+        let mut steps = vec![Run(0, first), Run(1, second)];
+        steps.extend(killed.then_some(Kill(0)));
+        steps.extend((2..actors.len()).map(|other| Run(other, ALL)));
+        steps.extend([Run(1, ALL), Run(0, ALL)]);
+        plays.push(Play::of(actors, &steps).publishing());
+    }
+    plays
+}
+
+#[test]
+fn the_files_of_a_worker_that_sleeps_or_dies_are_published_once_by_others() {
+    let actors = [Worker("a", &[(&[0, 1], 2)]), Worker("b", &[(&[1, 2], 2)]), Worker("c", &[(&[0, 1, 2, 3], 1)])];
+    for killed in [false, true] {
+        perform_all("files", 4 * SAMPLE, Records::Counting, &mut Random(seed(0x0970)), |before| {
+            publishing_plays(&actors, before, killed)
+        });
+    }
+}
+
+/// The calls of a worker that makes one checkpoint around its commit, and after that.
+const LAST_CALLS: u64 = 14;
+
+#[test]
+fn what_a_worker_has_committed_when_it_dies_is_published_before_the_next_checkpoint() {
+    let actors = [Worker("a", &[(&[0, 1], 1)]), Worker("b", &[(&[2, 3], 2)])];
+    for before in Place::both(Records::Counting) {
+        let calls = calls_of(&actors, &before);
+        for at in calls[0].saturating_sub(LAST_CALLS)..calls[0] {
+            // The other one has begun before: otherwise it would publish the file when it starts.
+            let steps = [Run(1, calls[1] / 2), Run(0, at), Kill(0), Run(1, ALL)];
+            Play::of(&actors, &steps).publishing().perform(&before);
+        }
+    }
+}
+
+#[test]
+fn a_worker_whose_partitions_a_restore_left_as_they_are_withdraws_the_files_of_others() {
+    let actors = [Worker("a", &[(&[0, 1], 1)]), Worker("b", &[(&[2, 3], 1)]), RollBack(3)];
+    for before in Place::both(Records::Counting) {
+        let calls = calls_of(&actors, &before)[0];
+        for at in calls.saturating_sub(LAST_CALLS)..calls {
+            let steps = [Run(0, at), Run(1, ALL), Run(2, ALL), Run(0, ALL)];
+            Play::of(&actors, &steps).publishing().perform(&before);
+        }
+    }
+}
+
+#[test]
+fn files_are_those_of_the_history_after_a_restore_beside_workers_in_a_bucket() {
+    let actors = [Worker("a", &[(&[0, 1], 2)]), RollBack(1), Worker("b", &[(&[2, 3], 2)])];
+    perform_all("restored files", 4 * SAMPLE, Records::Counting, &mut Random(seed(0x0971)), |before| {
+        publishing_plays(&actors, before, false)
+    });
+}
+
+#[test]
+fn files_of_commits_without_an_answer_are_published_if_they_happened() {
+    let actors = [Worker("a", &[(&[0, 1], 3)]), Worker("b", &[(&[1, 2, 3], 1)])];
+    perform_all("unanswered files", 4 * SAMPLE, Records::Counting, &mut Random(seed(0x0972)), |before| {
+        let calls = Play::of(&actors, &[]).publishing().perform(before).calls[0];
+        let mut plays = Vec::new();
+        for (at, fate) in (0..calls).flat_map(|at| [Fate::Lost, Fate::Unanswered, Fate::Late].map(|fate| (at, fate))) {
+            if fate == Fate::Late && matches!(before, Place::Directory(_)) {
+                continue;
+            }
+            for (length, turn) in [(1, at + 1), (2, at + 2), (5, at + 1), (5, at + 5)] {
+                let outage = Some((0, Outage { calls: at..at + length, fate }));
+                let steps = [Run(0, turn), Run(1, ALL), Run(0, ALL)];
+                plays.push(Play { outage, ..Play::of(&actors, &steps).publishing() });
+            }
+        }
+        plays
+    });
 }

@@ -11,7 +11,7 @@ use crate::format::error::ManifestError;
 use crate::format::key_shape::KeyShape;
 use crate::format::layout::{ObjectKind, ObjectName};
 use crate::values::digest::Digest;
-use crate::values::id::{Sequence, StoreId};
+use crate::values::id::{Sequence, StagingId, StoreId};
 use crate::values::value::{Column, ColumnType};
 use crate::values::yaml;
 
@@ -210,6 +210,9 @@ pub struct Output {
     pub sha256: Digest,
     pub bytes: u64,
     pub rows: u64,
+    /// What the name of the staged file ends with, if several workers share the job.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub staged: Option<StagingId>,
 }
 
 /// The part of a dead-letter file that belongs to a checkpoint.

@@ -69,6 +69,9 @@ pub enum RunError {
     /// What this worker has written for its next checkpoint is gone.
     #[error("others have committed checkpoint {} and pruned what this worker had written for its next one", .sequence.0)]
     Outpaced { sequence: Sequence },
+    /// A restore has made the latest checkpoint. The files that the job has published have to be reconciled with it.
+    #[error("checkpoint {} is a rollback", .sequence.0)]
+    RolledBack { sequence: Sequence },
     #[error("cannot start a thread")]
     Thread { source: io::Error },
     /// A thread of the run panicked, which is a bug.

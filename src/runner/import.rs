@@ -99,7 +99,7 @@ pub fn import(job: &JobSpec, options: &Options, partitions: &[ImportedPartition]
     }
     let last: Vec<Option<u64>> = partitions.iter().map(|partition| partition.last).collect();
     let positions = input::adopt(topic, &job.base, &last).map_err(RunError::from)?;
-    let outputs = OutputPlans::new(job).map_err(RunError::from)?;
+    let outputs = OutputPlans::new(job, false).map_err(RunError::from)?;
     check_paths(job, &outputs)?;
     let (store, _lock) = open_store(job, options, &outputs)?;
     if has_checkpoints(&store)? {

@@ -46,6 +46,8 @@ pub enum ThreadEvent {
     InputNote(InputNote),
     /// A note about the replicas, for the observer.
     Replica(StoreNote),
+    /// A file of another worker's checkpoint was put in place.
+    Published { path: String, output: Output },
     /// The outcome of an attempt to make a checkpoint.
     Checkpoint(CheckpointOutcome),
     /// A thread panicked.

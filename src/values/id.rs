@@ -1,4 +1,4 @@
-//! The names of checkpoints and stores.
+//! The names of checkpoints, stores and staged files.
 
 use std::fmt;
 use std::str::FromStr;
@@ -90,9 +90,60 @@ impl fmt::Display for StoreId {
     }
 }
 
+/// What the name of a staged file ends with: 16 hexadecimal digits, drawn for each file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct StagingId(pub u64);
+
+/// A text does not tell staged files apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 16 lower-case hexadecimal digits")]
+pub struct StagingIdError;
+
+impl FromStr for StagingId {
+    type Err = StagingIdError;
+
+    fn from_str(text: &str) -> Result<StagingId, StagingIdError> {
+        let fits = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| fits);
+        number.map(StagingId).ok_or(StagingIdError)
+    }
+}
+
+impl TryFrom<String> for StagingId {
+    type Error = StagingIdError;
+
+    fn try_from(text: String) -> Result<StagingId, StagingIdError> {
+        text.parse()
+    }
+}
+
+impl From<StagingId> for String {
+    fn from(id: StagingId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for StagingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_staging_id_parses_only_as_it_prints() {
+        for number in [0, 0x9f86_d081_884c_7d65, u64::MAX] {
+            assert_eq!(StagingId(number).to_string().parse(), Ok(StagingId(number)));
+        }
+        for text in ["", "9f86", "9F86D081884C7D65", "+f86d081884c7d65", "../9f86d081884c7d", "9f86d081884c7d650"] {
+            assert!(text.parse::<StagingId>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_sequence_parses_only_as_it_prints() {

@@ -76,7 +76,8 @@ fn story() -> Story {
     draft.manifest.dead_letter = Some(name("dead.jsonl"));
     draft.manifest.late_records = Some(name("late.jsonl"));
     let sha256 = Digest::of(b"rows");
-    draft.manifest.outputs = vec![Output { path: "out/clicks.jsonl".to_owned(), sha256, bytes: 4, rows: 1 }];
+    draft.manifest.outputs =
+        vec![Output { path: "out/clicks.jsonl".to_owned(), sha256, bytes: 4, rows: 1, staged: None }];
     // A second file of the input, and its times.
     for rows in [old, std::mem::take(&mut draft.positions)] {
         for row in rows {

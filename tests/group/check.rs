@@ -16,6 +16,7 @@ use ckpt::values::id::{Sequence, StoreId};
 use ckpt::values::progress::Silent;
 use jiff::Timestamp;
 
+use super::files;
 use super::worker::{Log, Outcome, PARTITIONS, Records, Term, late_at, name_of, rows_of, times_at};
 use crate::support::objects::Objects;
 use crate::support::simulated::Disk;
@@ -64,7 +65,7 @@ impl Place {
         let file =
             StoreFile { format: 1, store: StoreId::new([1; 16]), job: "j".to_owned(), created: Timestamp::UNIX_EPOCH };
         Store::create(vec![self.open()], file).expect("created");
-        let log = Arc::new(Log::new(records));
+        let log = Arc::new(Log::new(records, false));
         let mut term = Term::start(self.open(), "alone", None, &log).expect("started");
         for _ in 0..3 {
             assert!(matches!(term.commit(), Outcome::Committed));
@@ -170,5 +171,8 @@ pub fn continue_alone(place: &Place, log: &Arc<Log>, chain: &mut Chain, context:
     assert!(matches!(outcome, Outcome::Committed), "{context}: {outcome:?}");
     drop(term);
     chain.look(place, log, context);
+    if let Some(dir) = &log.files {
+        files::check(dir.path(), place, log.records, context);
+    }
     verify_deep(place, context);
 }

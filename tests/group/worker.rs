@@ -21,7 +21,6 @@ use ckpt::runner::error::RunError;
 use ckpt::runner::lineage::Lineage;
 use ckpt::runner::messages::{CheckpointOutcome, Cut, CutPosition, FrozenShard, PastInput, ThreadEvent};
 use ckpt::runner::options::Share;
-use ckpt::runner::output::publisher::Publisher;
 use ckpt::runner::resume::recover::{Effort, resume};
 use ckpt::runner::state::emitted::Emitted;
 use ckpt::runner::state::frozen::FrozenRows;
@@ -33,7 +32,10 @@ use ckpt::values::digest::Digest;
 use ckpt::values::value::{Column, ColumnType, Value};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use jiff::Timestamp;
+use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::files;
 
 /// The partitions of the topic.
 pub const PARTITIONS: u32 = 4;
@@ -77,6 +79,11 @@ impl Records {
         }
     }
 
+    /// Returns the keys that record number `record` of `partition` changes.
+    pub fn changed_by(self, partition: u32, record: u64) -> Vec<String> {
+        self.apply(&mut Rows::new(), partition, record)
+    }
+
     /// Returns the state of `partition` after its first `offset` records.
     pub fn fold(self, partition: u32, offset: u64) -> Rows {
         let mut rows = Rows::new();
@@ -100,6 +107,8 @@ pub struct KnownCut {
 #[derive(Debug)]
 pub struct Log {
     pub records: Records,
+    /// Where the workers publish files, if they do.
+    pub files: Option<TempDir>,
     /// By the worker's name and the time of the cut, which no two have alike.
     pub cuts: Mutex<BTreeMap<(String, i64), KnownCut>>,
     /// How many commits found that another worker has a task.
@@ -113,9 +122,10 @@ pub struct Log {
 }
 
 impl Log {
-    pub fn new(records: Records) -> Log {
+    pub fn new(records: Records, publishes: bool) -> Log {
         Log {
             records,
+            files: publishes.then(|| tempfile::tempdir().expect("a directory")),
             cuts: Mutex::default(),
             rivals: AtomicI64::new(0),
             kept: AtomicU64::new(0),
@@ -163,7 +173,7 @@ pub struct Term {
     _lock: StoreLock,
 }
 
-fn columns() -> Vec<Column> {
+pub fn columns() -> Vec<Column> {
     vec![Column::new("n", ColumnType::Int)]
 }
 
@@ -238,8 +248,10 @@ impl Term {
         log.kept.fetch_add(stored - to_load.into_inner(), Ordering::SeqCst);
         let block = lineage.last.as_ref().map_or(0, |last| last.manifest.block);
         let kept = share.as_ref().map(|share| Arc::clone(&share.kept));
-        let publisher =
-            Publisher { changes: None, topic: None, shown: None, dead: None, late: None, names: Arc::default() };
+        let publisher = match &log.files {
+            Some(dir) => files::begin(dir.path(), &store, &lineage, share.as_ref())?,
+            None => files::none(),
+        };
         let checkpointer = Checkpointer::new(store, facts(share, number), lineage, publisher);
         let ((frozen, frozen_receiver), (cuts, cut_receiver), (sender, events)) =
             (unbounded(), unbounded(), unbounded());
@@ -275,7 +287,7 @@ impl Term {
             match self.events.recv().expect("an outcome") {
                 ThreadEvent::Checkpoint(CheckpointOutcome::Committed(_)) => return Outcome::Committed,
                 ThreadEvent::Checkpoint(CheckpointOutcome::Failed(error)) => match *error {
-                    RunError::Rival { .. } | RunError::Outpaced { .. } => {
+                    RunError::Rival { .. } | RunError::Outpaced { .. } | RunError::RolledBack { .. } => {
                         self.log.rivals.fetch_add(1, Ordering::SeqCst);
                         return Outcome::Rival;
                     }
@@ -379,12 +391,14 @@ fn freeze(number: u32, owned: Option<&mut Owned>) -> FrozenRows {
     FrozenRows { rows, kind, keys, emitted }
 }
 
+/// The job of all workers.
+pub const DEFINITION: &str = "job: j\ninput:\n  kafka: {brokers: 'b:9092', topic: clicks}\n  format: json\nkey: k\n\
+                              tasks: partitions\nprocess: {aggregate: {n: count}}\n";
+
 fn facts(share: Option<Share>, term: u64) -> JobFacts {
-    let definition = "job: j\ninput:\n  kafka: {brokers: 'b:9092', topic: clicks}\n  format: json\nkey: k\n\
-                      tasks: partitions\nprocess: {aggregate: {n: count}}\n";
     JobFacts {
         job: "j".to_owned(),
-        definition: definition.to_owned(),
+        definition: DEFINITION.to_owned(),
         mode: Mode::Elided,
         tasks: PARTITIONS,
         shards: PARTITIONS,

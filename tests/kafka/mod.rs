@@ -23,6 +23,8 @@ mod samza_live;
 #[cfg(all(feature = "kafka", feature = "rocksdb"))]
 mod samza_snapshot;
 #[cfg(feature = "kafka")]
+mod shared_files;
+#[cfg(feature = "kafka")]
 mod shared_outputs;
 #[cfg(feature = "kafka")]
 mod takeover;

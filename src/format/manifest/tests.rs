@@ -32,7 +32,13 @@ fn sample() -> Manifest {
         columns: vec![Column::new("clicks", ColumnType::Int), Column::new("spent", ColumnType::Number)],
         timings: Timings { pause_micros: 900, snapshot_micros: 12_000, write_micros: 150_000 },
         totals: Totals { keys: u64::MAX, changed_keys: 5, ..Totals::default() },
-        outputs: vec![Output { path: "out/a.jsonl".to_owned(), sha256: Digest::of(b"out"), bytes: 3, rows: 1 }],
+        outputs: vec![Output {
+            path: "out/a.jsonl".to_owned(),
+            sha256: Digest::of(b"out"),
+            bytes: 3,
+            rows: 1,
+            staged: None,
+        }],
         dead_letter: Some(DeadLetter { path: "bad.jsonl".to_owned(), bytes: 9 }),
         late_records: None,
         messages: None,
@@ -116,6 +122,10 @@ fn what_contradicts_itself_is_refused() {
     let nine: Vec<String> = (0..9).map(|part| format!("{{name: p{part}}}")).collect();
     for parts in ["", "{name: a}", "{name: a}, {name: a}", "{name: a}, {name: clicks}", &nine.join(", ")] {
         assert!(reason(&with_key(parts)).starts_with("key:"), "{parts}");
+    }
+    for staged in ["9f86", "../../../etc/passwd1", "9F86D081884C7D65"] {
+        let wrong = yaml.replace("  rows: 1", &format!("  rows: 1\n  staged: {staged}"));
+        assert!(reason(&wrong).contains("16 lower-case hexadecimal digits"), "{staged}");
     }
     assert!(reason(&yaml.replace(".yaml", ".parquet")).starts_with("tables.job:"));
     assert!(reason(&yaml.replace("ended: false", "ended: false\nended: true")).contains("duplicate"));

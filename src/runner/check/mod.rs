@@ -37,7 +37,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
         first_records: FirstRecords::default(),
         filter: None,
     };
-    let outputs = OutputPlans::new(job).unwrap_or_else(|error| {
+    let outputs = OutputPlans::new(job, false).unwrap_or_else(|error| {
         report.problems.push(in_one_line(&error));
         OutputPlans::default()
     });

@@ -22,6 +22,7 @@ use crate::runner::output::plan::Staged;
 use crate::runner::output::publisher::Publisher;
 use crate::store::records::attempts::AttemptLog;
 use crate::store::{Created, Store};
+use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// Writes checkpoints one after another.
@@ -50,6 +51,8 @@ pub struct Checkpointer {
     pub(super) publisher: Publisher,
     /// Files of the latest checkpoint that are not in place yet.
     pub(super) unpublished: Vec<Staged>,
+    /// The latest checkpoint whose files are in place, but for those that are not published yet.
+    pub(super) published: Option<Digest>,
     /// For one of several workers.
     pub(super) group: Option<GroupCommit>,
 }
@@ -63,6 +66,8 @@ impl Checkpointer {
         Checkpointer {
             group: facts.share.as_ref().map(|share| GroupCommit::new(share.clone(), &lineage)),
             drafts: Draft::all_of(&lineage),
+            // They were reconciled with the checkpoint that the run resumes from.
+            published: lineage.last.as_ref().map(|last| last.sha256),
             cuts: KnownCuts::new(&lineage, store.file.created),
             store,
             facts,
@@ -207,7 +212,7 @@ impl Checkpointer {
         let Some(uncertain) = self.uncertain.take() else { return Ok(None) };
         self.publisher.settle(exists);
         if exists {
-            self.unpublished = uncertain.staged;
+            (self.unpublished, self.published) = (uncertain.staged, Some(uncertain.sha256));
             return Ok(Some(self.continue_from(uncertain.after, uncertain.total_micros)));
         }
         for (draft, mut older) in self.drafts.iter_mut().zip(uncertain.changes) {

@@ -19,6 +19,7 @@ use crate::runner::lineage::{Lineage, OlderPositions};
 use crate::runner::messages::{Cut, ThreadEvent};
 use crate::runner::observer::Done;
 use crate::runner::output::changes::ShardChanges;
+use crate::runner::output::error::OutputError;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::Staged;
 use crate::store::{Committed, StoreError};
@@ -65,22 +66,17 @@ impl Checkpointer {
             if !self.follows_messages(events)? {
                 continue;
             }
+            self.follow_files(events)?;
             self.group.iter_mut().for_each(|group| group.begin(cut));
             match self.commit_next(cut, times) {
                 // Unless the number is still free for those who look, another worker was faster.
                 Err(RunError::Store(error)) if error.is_taken() && (is_rebased || is_first) => {}
+                // It has published under the number already.
+                Err(RunError::Output(OutputError::Taken { .. })) if self.is_overtaken()? => {}
                 committed => return committed,
             }
             is_first = false;
         }
-    }
-
-    /// Makes sure that the topic of the output, if there is one, has the messages of the latest checkpoint. Returns false if
-    /// another worker has committed one since.
-    fn follows_messages(&mut self, events: &Sender<ThreadEvent>) -> Result<bool, RunError> {
-        let Some((outlet, _)) = &mut self.publisher.topic else { return Ok(true) };
-        let note = &mut |note| drop(events.send(ThreadEvent::InputNote(note)));
-        Ok(outlet.follow(&self.store, self.lineage.last.as_ref(), note)?)
     }
 
     /// Makes the new segments as new as what is written now: a prune deletes what is older than the latest checkpoint and
@@ -133,8 +129,8 @@ impl Checkpointer {
         self.check_max_bad(&manifest.totals)?;
         manifest.outputs = files.outputs;
         manifest.messages = messages;
-        manifest.dead_letter = files.dead_letter;
-        manifest.late_records = files.late_records;
+        (manifest.dead_letter, manifest.late_records) = (files.dead_letter, files.late_records);
+        self.keep_lines_of_run_alone(&mut manifest);
         let after = Lineage {
             newest: Some(sequence),
             last: None,
@@ -284,8 +280,8 @@ impl Checkpointer {
         let total_micros = micros(begun, Instant::now());
         match committed {
             Ok(committed) => {
+                (self.unpublished, self.published) = (staged, Some(committed.sha256));
                 after.last = Some(committed);
-                self.unpublished = staged;
                 self.publisher.committed(false);
                 Ok(self.continue_from(after, total_micros))
             }

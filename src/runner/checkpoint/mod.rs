@@ -6,6 +6,7 @@ pub mod checkpointer;
 mod commit;
 pub(crate) mod draft;
 pub(crate) mod encode;
+mod follow;
 pub mod group;
 pub mod job_facts;
 mod positions;

@@ -28,9 +28,13 @@ impl Checkpointer {
     /// Continues from the latest checkpoint of all workers. Returns whether it is another one than before.
     ///
     /// Fails with [`RunError::Rival`] if it has other content than this worker has committed in one of the worker's own
-    /// tasks: then another worker has them by now.
+    /// tasks: then another worker has them by now. Fails with [`RunError::RolledBack`] if a restore has made it and the job
+    /// publishes files, which a worker reconciles with it when it starts.
     pub(super) fn rebase(&mut self) -> Result<bool, RunError> {
         let Some(foreign) = self.find_foreign()? else { return Ok(false) };
+        if foreign.committed.manifest.restored_from.is_some() && self.publisher.plans().next().is_some() {
+            return Err(RunError::RolledBack { sequence: foreign.committed.manifest.sequence });
+        }
         let Some(group) = &mut self.group else { return Ok(false) };
         let rivals: Vec<u32> =
             group.share.iter().copied().filter(|task| !is_same(*task, &self.lineage, &foreign)).collect();

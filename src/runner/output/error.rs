@@ -58,6 +58,22 @@ pub enum OutputError {
     /// Another worker has made a checkpoint with messages that this one cannot send.
     #[error("checkpoint {sequence} has messages for topic `{topic}`, which is not the output of this worker")]
     OtherTopic { sequence: Sequence, topic: String },
+    /// Another worker has made a checkpoint with a file that this one cannot publish.
+    #[error("checkpoint {sequence} publishes `{path}`, which is not an output of this worker")]
+    OtherFile { sequence: Sequence, path: String },
+    /// Another worker writes its output to a place of its own.
+    #[error(
+        "worker `{worker}`, which has made checkpoint {sequence}, writes its output elsewhere: `{sign}` is missing"
+    )]
+    NotShared {
+        worker: String,
+        sequence: Sequence,
+        /// The empty file that would show that it writes to the same place.
+        sign: String,
+    },
+    /// The dead letters of a run alone are in a file that several workers cannot continue.
+    #[error("several workers cannot continue `{path}`, the file of a run without `--worker`")]
+    LinesOfRunAlone { path: String },
     /// It is unknown what a topic has.
     #[error("{}{reason}", unclear(.topic, .checkpoint.as_ref()))]
     Unclear {

@@ -31,6 +31,14 @@ impl LineOutput {
         LineOutput::Objects(LineObjects { plan, lines: Vec::new(), uncertain: Vec::new() })
     }
 
+    /// Returns the plan of its objects.
+    pub fn plan(&self) -> Option<&OutputPlan> {
+        match self {
+            LineOutput::File(_) => None,
+            LineOutput::Objects(objects) => Some(&objects.plan),
+        }
+    }
+
     /// Adds lines for the next checkpoint. After an error, none of them counts, and they can be added again.
     pub fn add(&mut self, lines: &[u8]) -> Result<(), OutputError> {
         match self {
@@ -81,12 +89,12 @@ impl LineOutput {
 impl LineObjects {
     fn stage(&self, sequence: Sequence) -> Result<Staged, OutputError> {
         let error = self.plan.at(sequence);
-        let name = self.plan.stage(sequence)?;
+        let (name, staged) = self.plan.stage(sequence)?;
         let mut object = self.plan.place.create(&name, sequence).map_err(&error)?;
         object.write(&self.lines).map_err(&error)?;
         let rows = self.lines.iter().filter(|byte| **byte == b'\n').count() as u64;
         let (path, bytes) = (self.plan.name(sequence), self.lines.len() as u64);
-        let output = Output { path, sha256: Digest::of(&self.lines), bytes, rows };
+        let output = Output { path, sha256: Digest::of(&self.lines), bytes, rows, staged };
         self.plan.complete(object, sequence, name, output)
     }
 }

@@ -14,7 +14,8 @@ use crate::format::manifest::Output;
 use crate::job::{Emit, JobSpec, OutputFormat};
 use crate::runner::output::error::OutputError;
 use crate::runner::output::place::{self, Found, OutputPlace, PlaceError, PlaceWriter};
-use crate::values::id::Sequence;
+use crate::values::id::{Sequence, StagingId};
+use crate::values::random::random;
 use crate::values::url::is_url;
 use crate::values::value::Column;
 
@@ -24,8 +25,10 @@ pub struct OutputPlan {
     /// The directory or URL as the job file names it.
     files: PathBuf,
     pub(crate) place: Arc<dyn OutputPlace>,
+    /// Whether several workers publish there.
+    pub(crate) is_shared: bool,
     /// What the names of the files begin with: the name of the job, or that of a dead-letter file.
-    stem: String,
+    pub(super) stem: String,
     /// What they end with, such as `.jsonl`.
     ending: String,
     pub format: OutputFormat,
@@ -48,8 +51,10 @@ pub struct Staged {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedName {
     pub(crate) name: String,
-    file_name: String,
+    pub(super) file_name: String,
     pub(crate) sequence: Sequence,
+    /// Tells it from others of that number.
+    pub(super) id: Option<StagingId>,
 }
 
 impl PartialEq for OutputPlan {
@@ -60,12 +65,13 @@ impl PartialEq for OutputPlan {
 }
 
 impl OutputPlan {
-    /// Returns the plan for the output files of `job`, if it has any.
-    pub fn new(job: &JobSpec) -> Result<Option<OutputPlan>, OutputError> {
+    /// Returns the plan for the output files of `job`, if it has any. They are those of several workers if it `is_shared`.
+    pub fn new(job: &JobSpec, is_shared: bool) -> Result<Option<OutputPlan>, OutputError> {
         let Some(output) = job.output.as_ref().filter(|output| output.topic.is_none()) else { return Ok(None) };
         Ok(Some(OutputPlan {
             files: place::tidy(&output.files)?,
-            place: place::open(job, &output.files)?,
+            place: place::open(job, &output.files, is_shared)?,
+            is_shared,
             stem: job.job.clone(),
             ending: format!(".{}", output.format.ending()),
             format: output.format,
@@ -74,14 +80,15 @@ impl OutputPlan {
         }))
     }
 
-    /// Returns the plan for the dead letters or late records at `path` if that is in a bucket, where no file can grow:
-    /// each checkpoint publishes an object with its lines, as `NAME-NUMBER.EXTENSION`.
-    pub fn of_lines(job: &JobSpec, path: &Path) -> Result<Option<OutputPlan>, OutputError> {
-        let (true, Some(dir)) = (is_url(path), path.parent()) else { return Ok(None) };
+    /// Returns the plan for the dead letters or late records at `path` if no file can grow there, because it is in a bucket
+    /// or `is_shared` by several workers: each checkpoint publishes an object with its lines, as `NAME-NUMBER.EXTENSION`.
+    pub fn of_lines(job: &JobSpec, path: &Path, is_shared: bool) -> Result<Option<OutputPlan>, OutputError> {
+        let (true, Some(dir)) = (is_url(path) || is_shared, path.parent()) else { return Ok(None) };
         let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
         Ok(Some(OutputPlan {
             files: place::tidy(dir)?,
-            place: place::open(job, dir)?,
+            place: place::open(job, dir, is_shared)?,
+            is_shared,
             stem: text(path.file_stem()).unwrap_or_default(),
             ending: text(path.extension()).map_or(String::new(), |extension| format!(".{extension}")),
             format: OutputFormat::Json,
@@ -154,9 +161,9 @@ impl OutputPlan {
         move |error| error.at(path.clone())
     }
 
-    /// Returns the name under which the file of checkpoint `sequence` is staged. Fails if somebody else's file would
-    /// have to be replaced.
-    pub(crate) fn stage(&self, sequence: Sequence) -> Result<String, OutputError> {
+    /// Returns the name under which the file of checkpoint `sequence` is staged, and what its manifest says of that. Fails if
+    /// somebody else's file would have to be replaced.
+    pub(crate) fn stage(&self, sequence: Sequence) -> Result<(String, Option<StagingId>), OutputError> {
         let name = self.file_name(sequence);
         if self.place.is_shared()
             && self.emit.is_by_checkpoint()
@@ -164,7 +171,9 @@ impl OutputPlan {
         {
             return Err(OutputError::Taken { path: self.shown(sequence) });
         }
-        Ok(self.place.staging_name(&name, sequence))
+        // Elsewhere, nobody else stages anything.
+        let id = self.place.is_shared().then(|| StagingId(random()));
+        Ok((staging_name(&name, sequence, id), id.filter(|_| self.is_shared)))
     }
 
     /// Flushes the file that is staged as `name` for checkpoint `sequence`, which is `output`.
@@ -193,12 +202,10 @@ impl OutputPlan {
         let names = self.place.names(&format!(".{}", self.stem)).map_err(self.at(Sequence::FIRST))?;
         let staged = |name: String| {
             let (file_name, sequence) = name.strip_prefix('.')?.rsplit_once(".ckpt-")?;
-            let (file_name, number) = (file_name.to_owned(), sequence.split('-').next()?);
-            let sequence: Sequence = number.parse().ok()?;
-            // The rest of the name, if there is one, tells attempts apart.
-            let is_ours = self.is_own(&file_name)
-                && (self.place.is_shared() || name == self.place.staging_name(&file_name, sequence));
-            is_ours.then_some(StagedName { name, file_name, sequence })
+            let (number, id) = sequence.split_once('-').map_or((sequence, None), |(number, id)| (number, Some(id)));
+            let (sequence, id) = (number.parse().ok()?, id.map(str::parse).transpose().ok()?);
+            let file_name = file_name.to_owned();
+            self.is_own(&file_name).then_some(StagedName { name, file_name, sequence, id })
         };
         Ok(names.into_iter().filter_map(staged).collect())
     }
@@ -219,7 +226,10 @@ impl OutputPlan {
             return Ok(false);
         }
         for place in 0..staged.len() {
-            let is_for_it = staged[place].file_name == name && staged[place].sequence == sequence;
+            let StagedName { file_name, sequence: number, id, .. } = &staged[place];
+            // A manifest of several workers says which it is. Another worker may have staged the same bytes.
+            let is_for_it =
+                *file_name == name && *number == sequence && (output.staged.is_none() || output.staged == *id);
             if !is_for_it || !self.place.holds(&staged[place].name, output).map_err(&error)? {
                 continue;
             }
@@ -270,6 +280,12 @@ impl Staged {
     pub fn shown(&self) -> String {
         self.plan.shown(self.sequence)
     }
+}
+
+/// Returns the name under which the file `file_name` of checkpoint `sequence` is staged.
+pub(crate) fn staging_name(file_name: &str, sequence: Sequence, id: Option<StagingId>) -> String {
+    let id = id.map_or(String::new(), |id| format!("-{id}"));
+    format!(".{file_name}.ckpt-{sequence}{id}")
 }
 
 #[cfg(test)]

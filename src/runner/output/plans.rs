@@ -14,17 +14,18 @@ use crate::values::url::is_url;
 pub struct OutputPlans {
     /// The rows of `output:`.
     pub rows: Option<OutputPlan>,
-    /// The dead letters, if they go to a bucket.
+    /// The dead letters, if each checkpoint has a file of its own with them.
     pub dead: Option<OutputPlan>,
-    /// The late records, if they go to a bucket.
+    /// The late records, if each checkpoint has a file of its own with them.
     pub late: Option<OutputPlan>,
 }
 
 impl OutputPlans {
-    pub fn new(job: &JobSpec) -> Result<OutputPlans, OutputError> {
-        let plan = |path: Option<&Path>| path.map_or(Ok(None), |path| OutputPlan::of_lines(job, path));
+    /// Returns those of a run of `job`, or of several workers if they are shared.
+    pub fn new(job: &JobSpec, is_shared: bool) -> Result<OutputPlans, OutputError> {
+        let plan = |path: Option<&Path>| path.map_or(Ok(None), |path| OutputPlan::of_lines(job, path, is_shared));
         let (dead, late) = (plan(job.dead_letters())?, plan(job.late_records())?);
-        Ok(OutputPlans { rows: OutputPlan::new(job)?, dead, late })
+        Ok(OutputPlans { rows: OutputPlan::new(job, is_shared)?, dead, late })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &OutputPlan> {

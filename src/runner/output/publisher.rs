@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::format::manifest::{Manifest, Output};
 use crate::format::owner::Owner;
 use crate::input::StreamNames;
 use crate::job::Emit;
@@ -14,7 +15,7 @@ use crate::runner::output::shown::ShownRows;
 use crate::runner::output::topic::{MessageRows, Outlet};
 use crate::runner::rejected::LateRecord;
 use crate::shape::RowShape;
-use crate::values::id::Sequence;
+use crate::values::id::{Sequence, StoreId};
 
 /// Writes the files of changes, of dead letters and of late records.
 #[derive(Debug)]
@@ -39,6 +40,31 @@ impl Publisher {
         let files = self.changes.as_ref().map(|(plan, shape)| (plan.emit, shape));
         let messages = self.topic.as_ref().map(|(_, rows)| (rows.emit, &rows.shape));
         files.or(messages).is_some_and(|(emit, shape)| emit == Emit::Changes && shape.windows.is_none())
+    }
+
+    /// Returns the plans of the files that checkpoints publish.
+    pub fn plans(&self) -> impl Iterator<Item = &OutputPlan> {
+        let lines = [&self.dead, &self.late].into_iter().flatten().filter_map(LineOutput::plan);
+        self.changes.iter().map(|(plan, _)| plan).chain(lines)
+    }
+
+    /// Makes sure that the files of the checkpoint of another worker are in place, and that nobody can publish them again.
+    /// Returns those that this had to publish.
+    pub fn follow(&self, store: &StoreId, last: &Manifest) -> Result<Vec<(String, Output)>, OutputError> {
+        let sequence = last.sequence;
+        let mut published = Vec::new();
+        for output in &last.outputs {
+            let Some(plan) = self.plans().find(|plan| plan.name(sequence) == output.path) else {
+                return Err(OutputError::OtherFile { sequence, path: output.path.clone() });
+            };
+            if let Some(worker) = &last.worker {
+                plan.check_sign(store, worker, sequence)?;
+            }
+            if plan.follow(output, sequence)? {
+                published.push((plan.shown(sequence), output.clone()));
+            }
+        }
+        Ok(published)
     }
 
     /// Stages the files of checkpoint `sequence` that have anything in them.

@@ -9,7 +9,7 @@ use crate::runner::output::plan::{OutputPlan, Staged};
 use crate::runner::process::exec::typed::partial_row;
 use crate::shape::{Encoder, TextFormat};
 use crate::values::digest::Hasher;
-use crate::values::id::Sequence;
+use crate::values::id::{Sequence, StagingId};
 use crate::values::value::{Column, Value};
 
 /// The number of bytes that are written to the file at once.
@@ -21,6 +21,8 @@ pub(crate) struct StagedFile<'a> {
     sequence: Sequence,
     /// The name under which it is staged.
     name: String,
+    /// What the manifest says of that.
+    id: Option<StagingId>,
     file: PlaceWriter<'a>,
     hasher: Hasher,
     bytes: u64,
@@ -69,12 +71,13 @@ impl<'a> StagedFile<'a> {
         sequence: Sequence,
         columns: &[Column],
     ) -> Result<StagedFile<'a>, OutputError> {
-        let name = plan.stage(sequence)?;
+        let (name, id) = plan.stage(sequence)?;
         let file = plan.place.create(&name, sequence).map_err(plan.at(sequence))?;
         Ok(StagedFile {
             plan,
             sequence,
             name,
+            id,
             file,
             hasher: Hasher::new(),
             bytes: 0,
@@ -131,7 +134,7 @@ impl<'a> StagedFile<'a> {
         let bytes = encoder.finish();
         self.put(&bytes)?;
         let path = self.plan.name(self.sequence);
-        let output = Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows };
+        let output = Output { path, sha256: self.hasher.finish(), bytes: self.bytes, rows: self.rows, staged: self.id };
         self.plan.complete(self.file, self.sequence, self.name, output)
     }
 

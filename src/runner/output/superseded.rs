@@ -28,8 +28,9 @@ impl OutputPlan {
             if self.place.look(&moved_to).map_err(&error)? == Found::Nothing
                 || self.place.is_copy(name, &moved_to).map_err(&error)?
             {
-                self.place.rename(name, &moved_to).map_err(&error)?;
-                return Ok(Some(self.place.shown(&moved_to)));
+                // Another worker may have been faster.
+                let is_moved = self.place.rename(name, &moved_to).map_err(&error)?;
+                return Ok(is_moved.then(|| self.place.shown(&moved_to)));
             }
         }
         unreachable!("there are more names than files")
@@ -59,9 +60,13 @@ impl OutputPlan {
         }
         let moved_to = free.expect("there are more names than files");
         for at in 0..staged.len() {
-            if staged[at].sequence == sequence && self.place.holds(&staged[at].name, output).map_err(&error)? {
-                self.place.rename(&staged.swap_remove(at).name, &moved_to).map_err(&error)?;
-                return Ok(Some(self.place.shown(&moved_to)));
+            let is_named = output.staged.is_none() || output.staged == staged[at].id;
+            if is_named
+                && staged[at].sequence == sequence
+                && self.place.holds(&staged[at].name, output).map_err(&error)?
+            {
+                let is_moved = self.place.rename(&staged.swap_remove(at).name, &moved_to).map_err(&error)?;
+                return Ok(is_moved.then(|| self.place.shown(&moved_to)));
             }
         }
         Ok(None)
@@ -82,8 +87,7 @@ impl OutputPlan {
         }
         for superseded in self.superseded_names(sequence).take_while(|name| existing.contains(name)) {
             if self.place.holds(&superseded, output).map_err(&error)? {
-                self.place.rename(&superseded, name).map_err(&error)?;
-                return Ok(true);
+                return self.place.rename(&superseded, name).map_err(&error);
             }
         }
         Ok(false)

@@ -32,6 +32,7 @@ use crate::runner::resume::damaged::skip;
 use crate::runner::resume::outputs::History;
 use crate::runner::resume::recover;
 use crate::runner::resume::recover::{Effort, Resumed};
+use crate::runner::resume::share::share_places;
 use crate::runner::resume::undecided::take_undecided;
 use crate::store::{Committed, Store};
 use crate::values::id::Sequence;
@@ -49,7 +50,7 @@ pub(crate) fn attempt(
 ) -> Result<Summary, RunError> {
     let begun = Instant::now();
     observer.event(&RunEvent::Stage(Stage::Opening));
-    let outputs = OutputPlans::new(job)?;
+    let outputs = OutputPlans::new(job, options.share.is_some())?;
     // Mistakes in the job file come first: they leave no store behind.
     let checked = CheckedJob::new(job, options, &outputs)?;
     let (store, _lock) = match job.checkpoint.enabled {
@@ -126,9 +127,13 @@ fn attempt_on(
         skip(last, &damaged, outputs.rows.as_ref(), observer)?;
     }
     let newest = lineage.and_then(|lineage| lineage.newest);
-    let history = History::of(store, last, newest, &plans)?;
+    let share = options.share.as_deref();
+    // Other workers may have committed what is newer.
+    let newest_known = if share.is_some() { last.map(|last| last.sequence) } else { newest };
+    share_places(store, last, &outputs, &plans, share)?;
+    let history = History::of(store, last, newest_known, &plans)?;
     // Another machine may run the job at the same time only if the store is where both can reach it.
-    let is_alone = !places(&job).iter().any(|place| is_url(place));
+    let is_alone = share.is_none() && !places(&job).iter().any(|place| is_url(place));
     history.reconcile(store, &plans, is_alone, observer)?;
     report_begin(store, last, observer);
     let before = recovered.as_ref().map(|(_, definition)| JobSpec { base: job.base.clone(), ..definition.clone() });
@@ -153,7 +158,7 @@ fn attempt_on(
         begun,
         skipped_checkpoints: damaged.into_iter().map(|damaged| damaged.sequence).collect(),
         threads,
-        share: options.share.as_deref(),
+        share,
     };
     let mut summary = start(&run, RecordSteps { filter, delete, processor, exec }, store, recovered, outlet)?;
     if let Some(store) = store {
@@ -215,8 +220,11 @@ fn resume(
 ) -> Result<Option<Resumed>, RunError> {
     if store.sequences()?.is_empty() {
         let place = store.place();
-        if let Some(output) = outputs.published()? {
-            return Err(ResumeError::CheckpointsMissing { place, output }.into());
+        match outputs.published()? {
+            // Another worker has committed and published meanwhile.
+            Some(_) if options.share.is_some() && !store.sequences()?.is_empty() => {}
+            Some(output) => return Err(ResumeError::CheckpointsMissing { place, output }.into()),
+            None => {}
         }
         if options.must_resume {
             return Err(ResumeError::NothingToResume { place }.into());
@@ -299,7 +307,9 @@ fn output_plans(
 ) -> Result<Vec<OutputPlan>, OutputError> {
     let mut plans: Vec<OutputPlan> = outputs.iter().cloned().collect();
     if let Some(resumed) = resumed {
-        let before = OutputPlans::new(&JobSpec { base: job.base.clone(), ..resumed.definition.clone() })?;
+        let before = JobSpec { base: job.base.clone(), ..resumed.definition.clone() };
+        // Workers may have made the checkpoint.
+        let before = OutputPlans::new(&before, before.is_partitioned)?;
         for plan in before.iter() {
             if !plans.contains(plan) {
                 plans.push(plan.clone());

@@ -68,7 +68,7 @@ pub fn run_worker(
             Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
             Ok(_) => {}
             // What another worker has committed counts: this one continues from there, if it has the tasks at all.
-            Err(error @ (RunError::Rival { .. } | RunError::Outpaced { .. })) => {
+            Err(error @ (RunError::Rival { .. } | RunError::Outpaced { .. } | RunError::RolledBack { .. })) => {
                 observer.event(&RunEvent::Overtaken { reason: error.to_string() });
             }
             Err(error) => return Err(error),
@@ -199,8 +199,6 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
     let unfit = [
         (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
         (!job.input.follow, "`until: latest`: no worker knows when the others are there"),
-        (job.output.as_ref().is_some_and(|output| output.topic.is_none()), "an `output` in files: use a topic"),
-        (job.dead_letters().is_some(), "a `dead_letter`: use `on_error: skip` or `max`"),
         (job.late_records().is_some(), "late records in a `dead_letter`: use `on_late: drop`"),
         (!checkpoint.enabled, "no checkpoints"),
         (!checkpoint.replicas.is_empty(), "`replicas`: use `ckpt copy`"),

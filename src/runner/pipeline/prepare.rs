@@ -31,7 +31,11 @@ pub(crate) fn open_store(
     let (store, lock) = match open() {
         Err(StoreError::NoStore { place }) => {
             if let Some(missing) = missing_store(job, &place, outputs.published()?) {
-                return Err(missing.into());
+                // Another worker may have made it meanwhile, and published what it has committed.
+                return match options.share.is_some().then(open) {
+                    Some(Ok((store, lock))) => Ok((store, lock)),
+                    _ => Err(missing.into()),
+                };
             }
             if options.must_resume {
                 return Err(ResumeError::NothingToResume { place }.into());

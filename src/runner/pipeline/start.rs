@@ -14,6 +14,7 @@ use crate::runner::error::{CheckpointError, RunError};
 use crate::runner::lineage::Lineage;
 use crate::runner::observer::{RunEvent, Summary};
 use crate::runner::output::dead_letter::{DeadLetterFile, RollBack};
+use crate::runner::output::error::OutputError;
 use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
@@ -118,10 +119,13 @@ fn open_dead_letters(
     let last = lineage.last.as_ref().map(|last| &last.manifest);
     let roll_back = store.zip(last).map(|(store, last)| RollBack::find(store, last)).transpose()?.flatten();
     let open = |plan: Option<&OutputPlan>, path: Option<&Path>, part: fn(&Manifest) -> Option<&DeadLetter>| {
+        let Some(path) = path else { return Ok(None) };
         if let Some(plan) = plan {
+            if let Some(file) = last.and_then(part).filter(|file| Path::new(&file.path) == path) {
+                return Err(OutputError::LinesOfRunAlone { path: file.path.clone() }.into());
+            }
             return Ok(Some(LineOutput::objects(plan.clone())));
         }
-        let Some(path) = path else { return Ok(None) };
         let (name, path, committed) = (path.display().to_string(), job.resolve(path), last.and_then(part));
         if let Some(roll_back) = &roll_back
             && let Some((sequence, moved_to)) = roll_back.apply(&name, &path, committed, part)?

@@ -7,4 +7,5 @@ pub mod load;
 pub mod outputs;
 pub mod recover;
 pub mod reroute;
+pub mod share;
 pub mod undecided;

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
 use crate::runner::observer::{Observer, RunEvent};
+use crate::runner::output::error::OutputError;
 use crate::runner::output::plan::OutputPlan;
 use crate::store::{Store, StoreError};
 use crate::values::id::Sequence;
@@ -92,21 +93,20 @@ impl History {
         };
         for (sequence, outputs) in &self.members {
             for output in outputs.iter().filter(|output| output.path == plan.name(*sequence)) {
-                if plan.recover(output, *sequence, &mut staged)?
-                    || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence, &existing)?)
-                {
+                let is_published = match output.staged {
+                    Some(_) => plan.follow(output, *sequence)?,
+                    None => plan.recover(output, *sequence, &mut staged)?,
+                };
+                if is_published || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence, &existing)?) {
                     let path = plan.shown(*sequence);
                     observer.event(&RunEvent::Published { path, rows: output.rows, bytes: output.bytes });
                 }
             }
         }
-        let is_abandoned =
-            |sequence: &Sequence| self.abandoned.iter().any(|(after, before)| after < sequence && sequence < before);
-        let found: BTreeSet<Sequence> = existing.iter().filter_map(|name| plan.sequence_of(name)).collect();
-        for sequence in found.into_iter().filter(is_abandoned) {
-            if let Some(moved_to) = plan.supersede(None, sequence)? {
-                observer.event(&RunEvent::Superseded { sequence, path: plan.shown(sequence), moved_to });
-            }
+        self.withdraw(plan, &existing, observer)?;
+        let is_abandoned = |sequence: &Sequence| self.is_abandoned(*sequence);
+        if plan.is_shared && staged.iter().any(|staged| is_abandoned(&staged.sequence)) {
+            staged = plan.wait_for_authors(&is_abandoned)?;
         }
         // A crash has kept it from being published. It may become part of the history again.
         for sequence in staged.iter().map(|staged| staged.sequence).filter(is_abandoned).collect::<BTreeSet<_>>() {
@@ -116,8 +116,32 @@ impl History {
                 }
             }
         }
+        if plan.is_shared && !self.abandoned.is_empty() {
+            // Other workers may have published meanwhile what they had committed. Now there is nothing left to publish.
+            self.withdraw(plan, &plan.names(None)?, observer)?;
+        }
         let newest = if is_alone { Some(Sequence(u64::MAX)) } else { self.newest };
         Ok(plan.remove_strays(staged, newest)?)
+    }
+
+    fn is_abandoned(&self, sequence: Sequence) -> bool {
+        self.abandoned.iter().any(|(after, before)| *after < sequence && sequence < *before)
+    }
+
+    /// Supersedes the files of abandoned checkpoints among those with the names `existing`.
+    fn withdraw(
+        &self,
+        plan: &OutputPlan,
+        existing: &HashSet<String>,
+        observer: &dyn Observer,
+    ) -> Result<(), OutputError> {
+        let found: BTreeSet<Sequence> = existing.iter().filter_map(|name| plan.sequence_of(name)).collect();
+        for sequence in found.into_iter().filter(|sequence| self.is_abandoned(*sequence)) {
+            if let Some(moved_to) = plan.supersede(None, sequence)? {
+                observer.event(&RunEvent::Superseded { sequence, path: plan.shown(sequence), moved_to });
+            }
+        }
+        Ok(())
     }
 
     /// Returns the files that an abandoned checkpoint publishes; none if it was never committed, or was pruned. Fails if

@@ -224,6 +224,13 @@ pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
             .hint("if it lacks them, run `ckpt run --assume-output missing`, which sends them, perhaps again"),
         RunError::Output(OutputError::OtherTopic { .. }) => CliError::of(Exit::Failed, &error)
             .hint("run all workers with the same job file; the next one that starts sends what the other topic lacks"),
+        RunError::Output(OutputError::OtherFile { .. }) => CliError::of(Exit::Failed, &error)
+            .hint("run all workers with the same job file; the next one that starts publishes what is not in place"),
+        RunError::Output(OutputError::NotShared { ref sign, .. }) => CliError::of(Exit::Failed, &error)
+            .hint(format!("write the output of {job} to a directory that all workers share, or to a bucket"))
+            .hint(format!("if they share it, and it was emptied, create the empty file `{sign}`")),
+        RunError::Output(OutputError::LinesOfRunAlone { .. }) => CliError::of(Exit::Usage, &error)
+            .hint(format!("name another file in {job}: with `--worker`, each checkpoint has a file of its own")),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
         RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),

@@ -5,18 +5,16 @@
 //! commit, so a staged object is a stray only once its number is committed.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use crate::format::layout::STORE_FILE;
 use crate::format::manifest::Output;
 use crate::runner::output::place::error::PlaceError;
 use crate::runner::output::place::interface::{Found, OutputPlace};
+use crate::runner::output::place::strays::Strays;
 use crate::runner::output::place::writer::PlaceWriter;
 use crate::storage::StorageError;
 use crate::storage::bucket::{BucketStorage, BucketUrl};
 use crate::values::id::Sequence;
-use crate::values::lock::lock;
-use crate::values::random::random;
 use crate::values::relpath::RelPath;
 
 /// A prefix of the names in a bucket.
@@ -24,23 +22,18 @@ use crate::values::relpath::RelPath;
 pub(super) struct Bucket {
     url: BucketUrl,
     storage: BucketStorage,
-    /// The staged objects that have not been published and may have to be removed, with their numbers.
-    staged: Mutex<Vec<(String, Sequence)>>,
+    /// The staged objects that have not been published and may have to be removed.
+    staged: Strays,
 }
 
 impl Bucket {
     pub(super) fn new(url: BucketUrl) -> Result<Bucket, StorageError> {
-        Ok(Bucket { storage: BucketStorage::new(url.clone())?, url, staged: Mutex::default() })
+        Ok(Bucket { storage: BucketStorage::new(url.clone())?, url, staged: Strays::default() })
     }
 
     /// Removes the staged objects whose numbers are committed.
     fn remove_up_to(&self, sequence: Sequence) -> Result<(), PlaceError> {
-        let mut staged = lock(&self.staged);
-        while let Some(stray) = staged.iter().position(|(_, number)| *number <= sequence) {
-            self.storage.delete(&path(&staged[stray].0))?;
-            staged.swap_remove(stray);
-        }
-        Ok(())
+        self.staged.remove_up_to(sequence, |name| Ok(self.storage.delete(&path(name))?))
     }
 }
 
@@ -80,7 +73,11 @@ impl OutputPlace for Bucket {
     }
 
     fn is_copy(&self, name: &str, copy: &str) -> Result<bool, PlaceError> {
-        let bytes = self.storage.size(&path(name))?;
+        let bytes = match self.storage.size(&path(name)) {
+            // Another worker has renamed it.
+            Err(StorageError::NotFound { .. }) => return Ok(false),
+            size => size?,
+        };
         let digest = self.storage.digest(&path(copy), bytes)?;
         Ok(digest.is_some() && digest == self.storage.digest(&path(name), bytes)?)
     }
@@ -89,19 +86,24 @@ impl OutputPlace for Bucket {
         true
     }
 
-    fn staging_name(&self, name: &str, sequence: Sequence) -> String {
-        format!(".{name}.ckpt-{sequence}-{:016x}", random())
-    }
-
     fn create(&self, staged: &str, sequence: Sequence) -> Result<PlaceWriter<'_>, PlaceError> {
-        lock(&self.staged).push((staged.to_owned(), sequence));
+        self.staged.add(staged, sequence);
         Ok(PlaceWriter::Object(self.storage.upload(&path(staged))))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError> {
+    fn mark(&self, name: &str) -> Result<(), PlaceError> {
+        Ok(self.storage.upload(&path(name)).finish()?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<bool, PlaceError> {
         let (from, to) = (path(from), path(to));
-        self.storage.copy(&from, &to, self.storage.size(&from)?)?;
-        Ok(self.storage.delete(&from)?)
+        match self.storage.size(&from).and_then(|bytes| self.storage.copy(&from, &to, bytes)) {
+            Ok(()) => {}
+            Err(StorageError::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.storage.delete(&from)?;
+        Ok(true)
     }
 
     fn publish(&self, staged: &str, name: &str, sequence: Sequence, output: &Output) -> Result<(), PlaceError> {
@@ -109,22 +111,19 @@ impl OutputPlace for Bucket {
             Ok(()) => {}
             // Another run, or an earlier request without an answer, may have done it.
             Err(_) if self.holds(name, output)? => {}
+            // Another worker has published it, and a reader may have moved it.
+            Err(StorageError::NotFound { .. }) if output.staged.is_some() => {}
             Err(StorageError::NotFound { .. }) => return Err(PlaceError::Gone(self.shown(staged))),
             Err(error) => return Err(error.into()),
         }
-        let name = (staged.to_owned(), sequence);
-        let mut known = lock(&self.staged);
-        if !known.contains(&name) {
-            known.push(name);
-        }
-        drop(known);
+        self.staged.add(staged, sequence);
         // A staged object that cannot be removed now is left to the next publication or the next run.
         let _ = self.remove_up_to(sequence);
         Ok(())
     }
 
     fn remove_strays(&self, staged: &[(String, Sequence)], newest: Option<Sequence>) -> Result<(), PlaceError> {
-        lock(&self.staged).extend_from_slice(staged);
+        staged.iter().for_each(|(name, sequence)| self.staged.add(name, *sequence));
         newest.map_or(Ok(()), |newest| self.remove_up_to(newest))
     }
 }

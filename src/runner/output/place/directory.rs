@@ -1,12 +1,13 @@
 //! Output files in a directory.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use crate::format::manifest::Output;
 use crate::runner::output::place::error::PlaceError;
 use crate::runner::output::place::interface::{Found, OutputPlace};
+use crate::runner::output::place::strays::Strays;
 use crate::runner::output::place::writer::PlaceWriter;
 use crate::storage::durable::{create_replacing, flush_directory, flush_name, make_directory};
 use crate::values::digest::Digest;
@@ -17,15 +18,35 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// A directory, which is created with the first file.
 #[derive(Debug)]
-pub(crate) struct Directory(pub(crate) PathBuf);
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// Whether several workers publish in it.
+    is_shared: bool,
+    /// The files that one of them has staged and not published.
+    staged: Strays,
+}
+
+impl Directory {
+    pub(crate) fn new(path: PathBuf, is_shared: bool) -> Directory {
+        Directory { path, is_shared, staged: Strays::default() }
+    }
+
+    /// Removes a staged file, unless another worker did.
+    fn remove(&self, name: &str) -> Result<(), PlaceError> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed?),
+        }
+    }
+}
 
 impl OutputPlace for Directory {
     fn shown(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.path.join(name).display().to_string()
     }
 
     fn directory(&self) -> Option<&Path> {
-        Some(&self.0)
+        Some(&self.path)
     }
 
     fn enclosing_store(&self) -> Result<Option<String>, PlaceError> {
@@ -34,7 +55,7 @@ impl OutputPlace for Directory {
 
     /// Names that are not UTF-8 do not count. A missing directory has none.
     fn names(&self, beginning: &str) -> Result<Vec<String>, PlaceError> {
-        let entries = match fs::read_dir(&self.0) {
+        let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(other) => return Err(other.into()),
@@ -47,7 +68,7 @@ impl OutputPlace for Directory {
     }
 
     fn look(&self, name: &str) -> Result<Found, PlaceError> {
-        Ok(match fs::symlink_metadata(self.0.join(name)) {
+        Ok(match fs::symlink_metadata(self.path.join(name)) {
             Ok(found) if found.is_file() => Found::File,
             Ok(_) => Found::Other,
             Err(_) => Found::Nothing,
@@ -55,7 +76,7 @@ impl OutputPlace for Directory {
     }
 
     fn holds(&self, name: &str, output: &Output) -> Result<bool, PlaceError> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         // Opening a pipe would wait for its writer, and the job never writes links.
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() && found.len() == output.bytes => {}
@@ -71,37 +92,55 @@ impl OutputPlace for Directory {
     }
 
     fn is_shared(&self) -> bool {
-        false
+        self.is_shared
     }
 
-    fn staging_name(&self, name: &str, sequence: Sequence) -> String {
-        format!(".{name}.ckpt-{sequence}")
-    }
-
-    fn create(&self, staged: &str, _: Sequence) -> Result<PlaceWriter<'_>, PlaceError> {
-        make_directory(&self.0)?;
-        let file = create_replacing(&self.0.join(staged))?;
-        Ok(PlaceWriter::File(BufWriter::with_capacity(BUFFER_BYTES, file), &self.0))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError> {
-        fs::rename(self.0.join(from), self.0.join(to))?;
-        Ok(flush_directory(&self.0)?)
-    }
-
-    fn publish(&self, staged: &str, name: &str, _: Sequence, _: &Output) -> Result<(), PlaceError> {
-        self.rename(staged, name)
-    }
-
-    /// No other run writes to the directory, so every file that is still staged is a stray.
-    fn remove_strays(&self, staged: &[(String, Sequence)], _: Option<Sequence>) -> Result<(), PlaceError> {
-        for (name, _) in staged {
-            fs::remove_file(self.0.join(name))?;
+    fn create(&self, staged: &str, sequence: Sequence) -> Result<PlaceWriter<'_>, PlaceError> {
+        make_directory(&self.path)?;
+        if self.is_shared {
+            self.staged.add(staged, sequence);
         }
-        if !self.0.exists() {
+        let file = create_replacing(&self.path.join(staged))?;
+        Ok(PlaceWriter::File(BufWriter::with_capacity(BUFFER_BYTES, file), &self.path))
+    }
+
+    fn mark(&self, name: &str) -> Result<(), PlaceError> {
+        make_directory(&self.path)?;
+        let path = self.path.join(name);
+        OpenOptions::new().create(true).append(true).open(&path)?.sync_all()?;
+        Ok(flush_name(&path)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<bool, PlaceError> {
+        match fs::rename(self.path.join(from), self.path.join(to)) {
+            Ok(()) => {}
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound && self.is_shared => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        flush_directory(&self.path)?;
+        Ok(true)
+    }
+
+    fn publish(&self, staged: &str, name: &str, sequence: Sequence, _: &Output) -> Result<(), PlaceError> {
+        if !self.rename(staged, name)? {
+            // The worker that did it may have died before it was durable.
+            flush_directory(&self.path)?;
+        }
+        self.staged.forget(staged);
+        // What cannot be removed now is left to the next publication or the next start.
+        let _ = self.staged.remove_up_to(sequence, |name| self.remove(name));
+        Ok(())
+    }
+
+    fn remove_strays(&self, staged: &[(String, Sequence)], newest: Option<Sequence>) -> Result<(), PlaceError> {
+        let newest = newest.or((!self.is_shared).then_some(Sequence(u64::MAX)));
+        for (name, _) in staged.iter().filter(|(_, sequence)| newest.is_some_and(|newest| *sequence <= newest)) {
+            self.remove(name)?;
+        }
+        if !self.path.exists() {
             return Ok(());
         }
         // This also flushes what an earlier run renamed just before it was killed.
-        Ok(flush_directory(&self.0).and_then(|()| flush_name(&self.0))?)
+        Ok(flush_directory(&self.path).and_then(|()| flush_name(&self.path))?)
     }
 }

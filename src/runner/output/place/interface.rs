@@ -35,21 +35,23 @@ pub(crate) trait OutputPlace: fmt::Debug + Send + Sync {
     /// replaced.
     fn is_shared(&self) -> bool;
 
-    /// Returns a name under which the file `name` of checkpoint `sequence` is staged.
-    fn staging_name(&self, name: &str, sequence: Sequence) -> String;
-
     /// Creates the staged file `staged` of checkpoint `sequence`, and replaces what has the name.
     fn create(&self, staged: &str, sequence: Sequence) -> Result<PlaceWriter<'_>, PlaceError>;
 
-    /// Gives the file `from` the name `to`, durably, and replaces what has the name. Readers find the old file or the
-    /// new one under `to` at any time. If a crash interrupts this, doing it again completes it.
-    fn rename(&self, from: &str, to: &str) -> Result<(), PlaceError>;
+    /// Creates the empty file `name`, durably, unless there is one.
+    fn mark(&self, name: &str) -> Result<(), PlaceError>;
 
-    /// Publishes the staged file `staged` of checkpoint `sequence`, which is `output`, as `name`.
+    /// Gives the file `from` the name `to`, durably, and replaces what has the name. Readers find the old file or the
+    /// new one under `to` at any time. If a crash interrupts this, doing it again completes it. Returns false if there is
+    /// no file `from`, or not anymore.
+    fn rename(&self, from: &str, to: &str) -> Result<bool, PlaceError>;
+
+    /// Publishes the staged file `staged` of checkpoint `sequence`, which is `output`, as `name`. Does nothing if another worker
+    /// has done that.
     fn publish(&self, staged: &str, name: &str, sequence: Sequence, output: &Output) -> Result<(), PlaceError>;
 
-    /// Removes the staged files that will never be published; checkpoint `newest` is the newest that any run has
-    /// committed.
+    /// Removes the staged files that will never be published, up to checkpoint `newest`, the newest that any run has
+    /// committed. In a directory that is not shared, removes all of them without one.
     fn remove_strays(&self, staged: &[(String, Sequence)], newest: Option<Sequence>) -> Result<(), PlaceError>;
 }
 

@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod interface;
 mod open;
+mod strays;
 mod writer;
 
 #[cfg(test)]

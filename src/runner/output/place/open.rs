@@ -9,9 +9,10 @@ use crate::runner::output::place::directory::Directory;
 use crate::runner::output::place::interface::OutputPlace;
 use crate::values::url::is_url;
 
-/// Returns the directory that the job file calls `files`, or the prefix in a bucket.
-pub(crate) fn open(job: &JobSpec, files: &Path) -> Result<Arc<dyn OutputPlace>, OutputError> {
-    if is_url(files) { open_url(files) } else { Ok(Arc::new(Directory(job.resolve(files)))) }
+/// Returns the directory that the job file calls `files`, or the prefix in a bucket. Several workers may publish there if it
+/// `is_shared`.
+pub(crate) fn open(job: &JobSpec, files: &Path, is_shared: bool) -> Result<Arc<dyn OutputPlace>, OutputError> {
+    if is_url(files) { open_url(files) } else { Ok(Arc::new(Directory::new(job.resolve(files), is_shared))) }
 }
 
 #[cfg(feature = "s3")]

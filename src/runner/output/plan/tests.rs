@@ -1,14 +1,17 @@
 use std::fs;
 
 use super::*;
+use crate::runner::output::staged::StagedFile;
 use crate::values::digest::Digest;
+use crate::values::id::StoreId;
 
 fn plan(dir: &Path, emit: Emit) -> OutputPlan {
-    let place: Arc<dyn OutputPlace> = Arc::new(place::Directory(dir.to_owned()));
+    let place: Arc<dyn OutputPlace> = Arc::new(place::Directory::new(dir.to_owned(), false));
     let (stem, ending) = ("job".to_owned(), ".jsonl".to_owned());
     OutputPlan {
         files: PathBuf::from("out"),
         place,
+        is_shared: false,
         stem,
         ending,
         format: OutputFormat::Json,
@@ -18,7 +21,7 @@ fn plan(dir: &Path, emit: Emit) -> OutputPlan {
 }
 
 fn new(path: &str) -> Output {
-    Output { path: path.into(), sha256: Digest::of(b"new"), bytes: 3, rows: 1 }
+    Output { path: path.into(), sha256: Digest::of(b"new"), bytes: 3, rows: 1, staged: None }
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn an_interrupted_publication_is_finished_and_strays_are_removed() {
             (path.display().to_string(), output.path.clone())
         );
         fs::write(&path, "old").unwrap();
-        let staged = |number: u64| dir.path().join(plan.stage(Sequence(number)).unwrap());
+        let staged = |number: u64| dir.path().join(plan.stage(Sequence(number)).unwrap().0);
         let recover = |output: &Output| plan.recover(output, Sequence(7), &mut plan.staged_names().unwrap());
         fs::write(staged(7), "new").unwrap();
         fs::write(staged(8), "torn").unwrap();
@@ -77,6 +80,46 @@ fn only_published_files_are_superseded_and_nothing_is_overwritten() {
     };
     assert!(reinstate(), "the second is what the checkpoint has published");
     assert!(!reinstate() && path.exists());
+}
+
+#[test]
+fn a_file_of_several_workers_is_published_once_by_the_first_that_tries() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = || OutputPlan {
+        place: Arc::new(place::Directory::new(dir.path().to_owned(), true)),
+        is_shared: true,
+        ..plan(dir.path(), Emit::Changes)
+    };
+    let (a, b, c) = (worker(), worker(), worker());
+    let stage = |plan: &OutputPlan| {
+        let mut file = StagedFile::create(plan, Sequence(7), &[]).unwrap();
+        file.push_objects(b"{}\n").unwrap();
+        file.finish().unwrap()
+    };
+    // Both have staged the same bytes, and `a` has committed.
+    let (of_a, of_b) = (stage(&a), stage(&b));
+    assert!(of_a.output.staged.is_some() && of_a.output.staged != of_b.output.staged);
+    assert_eq!(of_a.output.sha256, of_b.output.sha256);
+    let path = dir.path().join("job-00000007.jsonl");
+    assert!(c.follow(&of_a.output, Sequence(7)).unwrap());
+    assert!(!c.follow(&of_a.output, Sequence(7)).unwrap());
+    // A reader takes it. What `b` has staged is not it, and `a` wakes up too late.
+    fs::remove_file(&path).unwrap();
+    assert!(!c.follow(&of_a.output, Sequence(7)).unwrap());
+    of_a.publish().unwrap();
+    assert!(!path.exists());
+    assert_eq!(b.staged_names().unwrap().len(), 1);
+    a.remove_strays(a.staged_names().unwrap(), Some(Sequence(6))).unwrap();
+    assert_eq!(b.staged_names().unwrap().len(), 1, "its number may still be committed");
+    a.remove_strays(a.staged_names().unwrap(), Some(Sequence(7))).unwrap();
+    assert_eq!(b.staged_names().unwrap().len(), 0);
+    let store = StoreId::new([7; 16]);
+    assert!(matches!(a.check_sign(&store, "b", Sequence(7)), Err(OutputError::NotShared { .. })));
+    b.sign(&store, "b").unwrap();
+    b.sign(&store, "b").unwrap();
+    a.check_sign(&store, "b", Sequence(7)).unwrap();
+    assert!(a.check_sign(&StoreId::new([8; 16]), "b", Sequence(7)).is_err(), "another store");
+    assert_eq!(a.published().unwrap(), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 
-use crate::format::manifest::Trigger;
+use crate::format::manifest::{Output, Trigger};
 use crate::input::{Compression, Partition, Position, Reader};
 use crate::runner::checkpoint::requests::Requests;
 use crate::runner::checkpoint::trigger;
@@ -246,6 +246,9 @@ impl<'a> Director<'a> {
             }
             ThreadEvent::InputNote(note) => self.run.observer.event(&RunEvent::Input(note)),
             ThreadEvent::Replica(note) => self.run.observer.event(&RunEvent::Replica(note)),
+            ThreadEvent::Published { path, output: Output { rows, bytes, .. } } => {
+                self.run.observer.event(&RunEvent::Published { path, rows, bytes });
+            }
             ThreadEvent::Checkpoint(outcome) => self.take_outcome(outcome)?,
             ThreadEvent::Failed(error) => return Err(*error),
             ThreadEvent::Unapplied(error, key) => {
