@@ -113,7 +113,12 @@ struct Expected {
 }
 
 fn windows(events: &Events) -> Expected {
-    let mut expected = Expected::default();
+    windows_and_late(events).0
+}
+
+/// Returns the numbers of the late events, too, sorted.
+fn windows_and_late(events: &Events) -> (Expected, Vec<u64>) {
+    let (mut expected, mut late) = (Expected::default(), Vec::new());
     for partition in 0..PARTITIONS {
         let (mut reached, mut open) = (Reached::default(), BTreeMap::<(i64, u64), (u64, u64)>::new());
         for event in events.sent.iter().filter(|event| event.partition() == partition) {
@@ -124,7 +129,9 @@ fn windows(events: &Events) -> Expected {
             }
             let first = event.time.div_euclid(MINUTE) * MINUTE;
             let starts = [first, first - MINUTE].into_iter().filter(|start| start + LENGTH > watermark);
-            expected.late += u64::from(starts.clone().next().is_none());
+            if starts.clone().next().is_none() {
+                late.push(event.number);
+            }
             for start in starts {
                 let row = open.entry((start, event.user)).or_default();
                 *row = (row.0 + 1, row.1 + event.number);
@@ -134,7 +141,9 @@ fn windows(events: &Events) -> Expected {
         expected.state.extend(rows);
     }
     expected.closed.sort();
-    expected
+    late.sort_unstable();
+    expected.late = late.len() as u64;
+    (expected, late)
 }
 
 fn expiry(events: &Events) -> Expected {
@@ -205,8 +214,8 @@ fn expiry_found(env: &Env, broker: &Broker, output: &str) -> Expected {
     Expected { closed: Vec::new(), state: rows, late: late(env) }
 }
 
-/// Lets workers come and go while events happen. Then a run alone continues, and is killed now and then.
-fn come_and_go(env: &Env, broker: &Broker, input: &str, events: &mut Events, check: impl Fn(&Events)) {
+/// Lets workers come and go while events happen.
+fn work_together(env: &Env, broker: &Broker, input: &str, events: &mut Events) {
     let mut running = NAMES.map(|name| Some(start(env, name)));
     let mut random = events.random.clone();
     for _ in 0..20 {
@@ -217,7 +226,13 @@ fn come_and_go(env: &Env, broker: &Broker, input: &str, events: &mut Events, che
         befall(env, &mut running, [Fate::Killed, Fate::Killed, Fate::Ended, Fate::Stopped], &mut random);
     }
     finish(env, running, events.count());
+}
+
+/// The same. Then a run alone continues, and is killed now and then.
+fn come_and_go(env: &Env, broker: &Broker, input: &str, events: &mut Events, check: impl Fn(&Events)) {
+    work_together(env, broker, input, events);
     check(events);
+    let mut random = events.random.clone();
     for _ in 0..4 {
         let mut alone = runs::start(env);
         events.send(broker, input, 300);
@@ -295,4 +310,26 @@ fn each_partition_has_its_watermark_and_the_smallest_one_is_shown() {
     assert!(shown.contains("  WATERMARK") && shown.contains("2026-11-22T14:49:55Z"), "{shown}");
     env.run(&["verify", "--deep", "store"]).expect(0);
     env.run(&["check", "job.yaml"]).expect(0);
+}
+
+#[test]
+fn each_late_record_is_in_one_file_whichever_worker_has_read_it() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
+    let window = WINDOW.replace("ahead: 1h", "ahead: 1h, on_late: {dead_letter: late/records.jsonl}");
+    job(&env, broker, &input, &output, &window);
+    let mut events = Events::new(25);
+    work_together(&env, broker, &input, &mut events);
+    let (expected, expected_late) = windows_and_late(&events);
+    assert!(expected.late > 20);
+    assert_eq!(windows_found(&env, broker, &output), expected);
+    let lines = env.shell("cat late/records-*.jsonl").expect(0).stdout;
+    let number = |line: &str| -> u64 {
+        let late: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let record: serde_json::Value = serde_json::from_str(late["data"].as_str().expect("text")).expect("JSON");
+        record["i"].as_u64().expect("a number")
+    };
+    let mut found: Vec<u64> = lines.lines().map(number).collect();
+    found.sort_unstable();
+    assert_eq!(found, expected_late);
 }

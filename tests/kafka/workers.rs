@@ -352,11 +352,6 @@ fn what_cannot_be_divided_is_refused() {
         ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
         ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
         ("schedule: 100ms}", "schedule: 100ms, replicas: [copy]}", "`replicas`"),
-        (
-            "sum(i)}}",
-            "sum(i)}, window: {time: _time, unit: ms, every: 1m, on_late: {dead_letter: late}}}",
-            "late records in a `dead_letter`: use `on_late: drop`",
-        ),
     ] {
         env.write("job.yaml", text.replace(from, to));
         let refused = env.run(&["run", "job.yaml", "--worker", "a"]).expect(2);

@@ -88,13 +88,13 @@ impl RollBack {
         let kept = superseded_path(path, self.from.sequence);
         let mut superseded = None;
         if (before > bytes || earlier.is_some()) && before > 0 && length(&kept) < before && length(path) >= before {
-            copy_beginning(path, before, &kept).map_err(error)?;
+            copy_beginning(path, before, &kept, path).map_err(error)?;
             superseded = Some((self.from.sequence, kept.clone()));
         }
         // Otherwise the lines of the checkpoint before the roll back begin with those of the wanted one.
         let source = earlier.or_else(|| (length(&kept) >= bytes).then_some(kept));
         if let Some(source) = source.filter(|_| bytes > 0) {
-            copy_beginning(&source, bytes, path).map_err(error)?;
+            copy_beginning(&source, bytes, path, path).map_err(error)?;
         }
         Ok(superseded)
     }
@@ -105,15 +105,16 @@ fn superseded_path(path: &Path, sequence: Sequence) -> PathBuf {
     path.with_file_name(format!("{name}.withdrawn-{sequence}"))
 }
 
-/// Returns the path at which a copy of the file at `path` is made.
+/// Returns the path at which copies of the file at `path`, and those that take its place, are made. Opening the file removes
+/// what a killed run has left there.
 fn copy_path(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!(".{name}.ckpt-copy"))
 }
 
-/// Replaces `to` by the first `bytes` bytes of `from`, atomically and durably.
-fn copy_beginning(from: &Path, bytes: u64, to: &Path) -> io::Result<()> {
-    let copy = copy_path(to);
+/// Replaces `to` by the first `bytes` bytes of `from`, atomically and durably. Both belong to the file at `path`.
+fn copy_beginning(from: &Path, bytes: u64, to: &Path, path: &Path) -> io::Result<()> {
+    let copy = copy_path(path);
     let mut file = create_replacing(&copy)?;
     if io::copy(&mut File::open(from)?.take(bytes), &mut file)? < bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -259,9 +260,21 @@ mod tests {
         std::fs::write(&from, "one\ntwo\n").unwrap();
         std::fs::write(&outside, "theirs").unwrap();
         std::os::unix::fs::symlink(&outside, copy_path(&to)).unwrap();
-        copy_beginning(&from, 4, &to).unwrap();
+        copy_beginning(&from, 4, &to, &to).unwrap();
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "one\n");
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "theirs");
+    }
+
+    #[test]
+    fn what_is_left_of_a_copy_is_removed_wherever_the_copy_belongs() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, kept] = ["dead.jsonl", "dead.jsonl.withdrawn-00000002"].map(|name| dir.path().join(name));
+        std::fs::write(&path, "").unwrap();
+        // The disk is full, or the process dies, after the copy has begun.
+        copy_beginning(&path, 1, &kept, &path).unwrap_err();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        DeadLetterFile::open("dead.jsonl", &path, None).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

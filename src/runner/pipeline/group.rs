@@ -199,7 +199,6 @@ fn check(job: &JobSpec) -> Result<(), JobError> {
     let unfit = [
         (!job.is_partitioned, "other tasks than the partitions of a topic: set `tasks: partitions`"),
         (!job.input.follow, "`until: latest`: no worker knows when the others are there"),
-        (job.late_records().is_some(), "late records in a `dead_letter`: use `on_late: drop`"),
         (!checkpoint.enabled, "no checkpoints"),
         (!checkpoint.replicas.is_empty(), "`replicas`: use `ckpt copy`"),
         (checkpoint.mode != Mode::Elided, "another `mode` than `elided`"),

@@ -295,6 +295,8 @@ impl<'a> Life<'a> {
                     && has(&[Blow::Term, Blow::Interrupt, Blow::HangUp, Blow::InterruptTwice])
             }
             3 if !finished => self.story.may_be_incomplete && view["ended"] == Value::Bool(false),
+            // A process that is killed while it starts a program leaves its lock to the child until the program begins.
+            11 => said.contains("is in use by") && !finished,
             // A script was asked what its job is.
             2 => has(&[Blow::KillProgram]) && said.contains("it ended with signal: 9"),
             // A program is not restarted in a run that was told to stop.
