@@ -146,6 +146,22 @@ fn a_restore_makes_replicas_equal_that_a_dead_run_left_unequal() {
 }
 
 #[test]
+fn two_damaged_files_of_a_replica_are_healed_whichever_they_are() {
+    let mut world = World::new();
+    world.step(Step::Checkpoint { files: 0 });
+    world.step(Step::Kill { files: 1, change: 45, moment: 2, aftermath: 2 });
+    world.step(Step::Restore { which: 166 });
+    // One of them may hide what is wrong with the other one: without its index, a checkpoint has nothing to compare with.
+    for (first, second) in (0..20).flat_map(|first| (0..20).map(move |second| (first, second))) {
+        for (first_goes, second_goes) in [(false, true), (false, false), (true, true)] {
+            world.damage(1, first, first_goes);
+            world.damage(1, second, second_goes);
+            world.repair();
+        }
+    }
+}
+
+#[test]
 fn a_manifest_with_another_number_in_it_is_healed_and_nothing_is_hopeless() {
     let mut world = World::new();
     world.step(Step::Run { files: 2 });

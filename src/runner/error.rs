@@ -67,7 +67,7 @@ pub enum RunError {
     #[error("another worker has committed {} in checkpoint {}", counted_tasks(.tasks), .sequence.0)]
     Rival { sequence: Sequence, tasks: Vec<u32> },
     /// What this worker has written for its next checkpoint is gone.
-    #[error("others have committed checkpoint {} and pruned what this worker had written for its next one", .sequence.0)]
+    #[error("other workers committed checkpoint {} and pruned what this worker had written for its next checkpoint", .sequence.0)]
     Outpaced { sequence: Sequence },
     /// A restore has made the latest checkpoint. The files that the job has published have to be reconciled with it.
     #[error("checkpoint {} is a rollback", .sequence.0)]

@@ -324,7 +324,7 @@ fn workers_whose_output_is_not_in_one_place_stop() {
     fs::create_dir(env.path("other")).expect("created");
     env.write("other/job.yaml", env.read("job.yaml"));
     let refused = env.run(&["run", "other/job.yaml", "--worker", "b"]).expect(4);
-    assert!(refused.stderr.contains("writes its output elsewhere: `"), "{refused}");
+    assert!(refused.stderr.contains("writes its output here: `"), "{refused}");
     let sign = refused.stderr.split('`').find(|part| part.contains("other/out/.")).expect("a file").to_owned();
     assert!(refused.stderr.contains(&format!("create the empty file `{sign}`")), "{refused}");
     // With another job file, a worker publishes elsewhere, and those that cannot publish its files stop.

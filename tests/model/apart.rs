@@ -55,6 +55,16 @@ fn a_run_that_is_refused_may_have_begun_a_store_in_an_empty_place() {
 }
 
 #[test]
+fn a_run_that_is_refused_may_have_copied_events_of_the_history() {
+    let run = Deed::Run { files: 1, keep: 1, grace: true, knows_all: false };
+    tell(&Story(vec![
+        Step { reach: 7, deed: run },
+        Step { reach: 1, deed: Deed::Prune { keep: 1, grace: false } },
+        Step { reach: 7, deed: Deed::LatestGood { files: 0 } },
+    ]));
+}
+
+#[test]
 fn a_place_that_got_no_more_than_the_history_does_not_start_over() {
     let run = |reach, files| Step { reach, deed: Deed::Run { files, keep: 0, grace: false, knows_all: false } };
     let cut_short = |change| Deed::Kill { files: 0, change, moment: 1, aftermath: 0 };

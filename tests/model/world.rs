@@ -142,7 +142,12 @@ impl World {
             outcome.result.expect("healed");
         }
         self.model.damaged = None;
-        assert!(self.reports().iter().all(|intact| *intact), "the store is not intact after a repair");
+        let reports = verify(&store, None, Depth::Deep, &Silent).expect("looked at");
+        let findings: Vec<_> = reports.iter().flat_map(|report| &report.findings).collect();
+        assert!(
+            reports.iter().all(|report| report.is_intact()),
+            "the store is not intact after a repair: {findings:#?}"
+        );
     }
 
     /// Checks that a run resumes from each checkpoint, and ends with the state of a run that began there.

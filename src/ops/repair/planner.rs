@@ -86,7 +86,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the checkpoints whose own files are in question.
+    /// Returns the checkpoints whose own files are in question, because of a finding or because nothing could be found.
     fn affected(&self) -> BTreeSet<Sequence> {
         use FindingCode::*;
         let own_files = [
@@ -103,6 +103,7 @@ impl<'a> Planner<'a> {
         ];
         let mut affected = BTreeSet::new();
         for (index, report) in self.sources.reports.iter().enumerate() {
+            affected.extend(&report.uncompared);
             for finding in report.findings.iter().filter(|finding| own_files.contains(&finding.code)) {
                 affected.extend(&finding.checkpoints);
                 if finding.code == ChainBroken {

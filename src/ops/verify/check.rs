@@ -102,6 +102,7 @@ impl ReplicaCheck {
             unread: self.unread,
             intact: self.intact,
             left: self.left,
+            uncompared: self.needs.uncompared,
             refused,
             findings,
         }

@@ -44,6 +44,8 @@ pub(super) struct Needs {
     pub(super) chains: Vec<Chain>,
     /// Whether it is known what every checkpoint needs.
     pub(super) complete: bool,
+    /// The checkpoints whose index cannot be read, so that nothing was compared with it.
+    pub(super) uncompared: Vec<Sequence>,
 }
 
 impl Needs {
@@ -67,6 +69,7 @@ impl Needs {
                 }
                 findings.append(body.findings);
                 needs.complete &= body.is_known;
+                needs.uncompared.extend((!body.has_index).then_some(root.sequence));
                 for (object, bytes) in body.objects {
                     needs.objects.add(object, bytes, root.sequence);
                 }

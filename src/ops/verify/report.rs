@@ -26,6 +26,8 @@ pub struct Report {
     pub intact: Vec<ObjectName>,
     /// If objects take turns, those whose turn did not come.
     pub left: Vec<ObjectName>,
+    /// The checkpoints whose `SHA256SUMS` was not compared with their objects, because the index cannot be read.
+    pub uncompared: Vec<Sequence>,
     /// The first file that the system refused to read, if any. Then nothing is known about what depends on it, and the
     /// findings are only about the rest.
     pub refused: Option<StorageError>,
@@ -46,6 +48,7 @@ impl Report {
             unread: 0,
             intact: Vec::new(),
             left: Vec::new(),
+            uncompared: Vec::new(),
             refused: None,
             findings: findings.finish(),
         }

@@ -63,7 +63,7 @@ pub enum OutputError {
     OtherFile { sequence: Sequence, path: String },
     /// Another worker writes its output to a place of its own.
     #[error(
-        "worker `{worker}`, which has made checkpoint {sequence}, writes its output elsewhere: `{sign}` is missing"
+        "cannot confirm that worker `{worker}`, which made checkpoint {sequence}, writes its output here: `{sign}` is missing"
     )]
     NotShared {
         worker: String,

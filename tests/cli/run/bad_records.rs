@@ -285,7 +285,7 @@ fn lines_of_a_run_that_was_killed_before_its_first_checkpoint_are_replaced() {
     env.write("in.jsonl", "{bad\n");
     env.run(&["run", "job.yaml"]).expect(3);
     let lines = env.read("bad.jsonl");
-    env.shell("rm -r s/checkpoints/* && cat bad.jsonl bad.jsonl >twice && mv twice bad.jsonl").expect(0);
+    env.shell("rm -r s/checkpoints/* s/history && cat bad.jsonl bad.jsonl >twice && mv twice bad.jsonl").expect(0);
     env.run(&["run", "job.yaml"]).expect(3);
     assert_eq!(env.read("bad.jsonl"), lines);
 }

@@ -19,7 +19,7 @@ use crate::samza::topic::topic_name;
 
 /// The help of an argument that names what Samza wrote.
 pub(super) const PATH_HELP: &str = "A directory of checkpoint files, of local stores or of a blob store, a dump of a \
-    checkpoint topic, offsets for `checkpoint-tool.sh`, a directory with any of them, or the topic itself, `kafka://BROKERS/JOB/ID`";
+    checkpoint topic, a directory with any of them, a file of offsets for `checkpoint-tool.sh`, or the topic itself, `kafka://BROKERS/JOB/ID`";
 
 /// How the brokers of a checkpoint topic are reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
