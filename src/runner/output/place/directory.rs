@@ -71,7 +71,9 @@ impl OutputPlace for Directory {
         Ok(match fs::symlink_metadata(self.path.join(name)) {
             Ok(found) if found.is_file() => Found::File,
             Ok(_) => Found::Other,
-            Err(_) => Found::Nothing,
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Found::Nothing,
+            // It may be there: nothing may be built on its absence.
+            Err(other) => return Err(other.into()),
         })
     }
 
@@ -142,5 +144,20 @@ impl OutputPlace for Directory {
         }
         // This also flushes what an earlier run renamed just before it was killed.
         Ok(flush_directory(&self.path).and_then(|()| flush_name(&self.path))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_system_refuses_to_look_at_is_not_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Directory::new(dir.path().join("out"), true);
+        assert_eq!(place.look("a").unwrap(), Found::Nothing);
+        place.mark("a").unwrap();
+        assert_eq!(place.look("a").unwrap(), Found::File);
+        place.look(&"a".repeat(300)).unwrap_err();
     }
 }
