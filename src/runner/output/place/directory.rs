@@ -86,7 +86,12 @@ impl OutputPlace for Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        Ok(Digest::of_reader(File::open(path)?)? == output.sha256)
+        match File::open(path) {
+            Ok(file) => Ok(Digest::of_reader(file)? == output.sha256),
+            // Another worker has just published it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn is_copy(&self, _: &str, _: &str) -> Result<bool, PlaceError> {
