@@ -18,12 +18,9 @@ use ckpt::runner::lineage::Lineage;
 use ckpt::runner::messages::{CheckpointOutcome, Cut, FrozenShard, PastInput, ThreadEvent};
 use ckpt::runner::output::plan::OutputPlan;
 use ckpt::runner::output::publisher::Publisher;
-use ckpt::runner::process::aggregate::Program;
-use ckpt::runner::process::processor_rows::ProcessorRows;
 use ckpt::runner::resume::recover::recover;
 use ckpt::runner::state::emitted::Emitted;
 use ckpt::runner::state::frozen::FrozenRows;
-use ckpt::shape::RowShape;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::records::line_log::Extent;
@@ -36,6 +33,7 @@ use jiff::Timestamp;
 
 use crate::support::Env;
 use crate::support::failing::Failing;
+use crate::support::in_process::shape_of_changes;
 
 const TASKS: u32 = 8;
 const SHARDS: u32 = 4;
@@ -276,17 +274,7 @@ fn publisher(dir: &Path) -> (OutputPlan, Publisher) {
     let text =
         "job: j\ninput: data.jsonl\nkey: k\nprocess: {aggregate: {n: count}}\noutput: {files: out, emit: changes}\n";
     let job = JobSpec::parse(text, &dir.join("job.yaml")).expect("a job");
-    let program = Program::new(&job.aggregates, &job.input, |_| ColumnType::Text);
-    let shape = RowShape {
-        output: Arc::new(ProcessorRows(Arc::new(program))),
-        codec: RowCodec::new(columns()),
-        windows: None,
-        parts: None,
-        key_name: "k".to_owned(),
-        has_task: false,
-        has_change: true,
-        having: None,
-    };
+    let shape = shape_of_changes(&job, ColumnType::Text, columns(), false);
     let plan = OutputPlan::new(&job, false).expect("a place").expect("an output");
     (
         plan.clone(),

@@ -48,6 +48,11 @@ impl FromStr for Sequence {
     }
 }
 
+/// Tells whether a text is this many lower-case hexadecimal digits.
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The identity of a store and its replicas: 32 hexadecimal digits, chosen at random when the store is created.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -73,8 +78,7 @@ impl TryFrom<String> for StoreId {
     type Error = StoreIdError;
 
     fn try_from(text: String) -> Result<StoreId, StoreIdError> {
-        let fits = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if fits { Ok(StoreId(text)) } else { Err(StoreIdError) }
+        if is_hex(&text, 32) { Ok(StoreId(text)) } else { Err(StoreIdError) }
     }
 }
 
@@ -105,8 +109,7 @@ impl FromStr for StagingId {
     type Err = StagingIdError;
 
     fn from_str(text: &str) -> Result<StagingId, StagingIdError> {
-        let fits = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let number = u64::from_str_radix(text, 16).ok().filter(|_| fits);
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_hex(text, 16));
         number.map(StagingId).ok_or(StagingIdError)
     }
 }

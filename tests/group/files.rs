@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ckpt::format::manifest::Manifest;
-use ckpt::format::rows::RowCodec;
 use ckpt::job::JobSpec;
 use ckpt::runner::error::RunError;
 use ckpt::runner::lineage::Lineage;
@@ -14,11 +13,8 @@ use ckpt::runner::options::Share;
 use ckpt::runner::output::plan::OutputPlan;
 use ckpt::runner::output::plans::OutputPlans;
 use ckpt::runner::output::publisher::Publisher;
-use ckpt::runner::process::aggregate::Program;
-use ckpt::runner::process::processor_rows::ProcessorRows;
 use ckpt::runner::resume::outputs::History;
 use ckpt::runner::resume::share::share_places;
-use ckpt::shape::RowShape;
 use ckpt::store::Store;
 use ckpt::values::digest::Digest;
 use ckpt::values::value::ColumnType;
@@ -26,6 +22,7 @@ use serde_json::Value;
 
 use super::check::Place;
 use super::worker::{DEFINITION, PARTITIONS, Records, columns, name_of};
+use crate::support::in_process::shape_of_changes;
 
 struct Nobody;
 
@@ -51,17 +48,7 @@ pub fn begin(dir: &Path, store: &Store, lineage: &Lineage, share: Option<&Share>
     share_places(Some(store), last, &outputs, &plans, share)?;
     let is_alone = share.is_none() && !store.is_remote();
     History::of(Some(store), last, newest, &plans)?.reconcile(Some(store), &plans, is_alone, &Nobody)?;
-    let program = Program::new(&job.aggregates, &job.input, |_| ColumnType::Int);
-    let shape = RowShape {
-        output: Arc::new(ProcessorRows(Arc::new(program))),
-        codec: RowCodec::new(columns()),
-        windows: None,
-        parts: None,
-        key_name: "k".to_owned(),
-        has_task: true,
-        has_change: true,
-        having: None,
-    };
+    let shape = shape_of_changes(&job, ColumnType::Int, columns(), true);
     Ok(Publisher { changes: outputs.rows.map(|plan| (plan, shape)), ..none() })
 }
 

@@ -24,6 +24,16 @@ impl Keyed {
         broker.send(topic, messages);
     }
 
+    /// Returns what sends that many more messages each time, from the first one on, and returns how many were sent in all.
+    pub(super) fn in_turn(&self, broker: &Broker, topic: &str) -> impl FnMut(u64) -> u64 {
+        let mut sent = 0;
+        move |count| {
+            self.send(broker, topic, sent, sent + count);
+            sent += count;
+            sent
+        }
+    }
+
     /// The state after the messages up to, but not including, `end`, each once.
     pub(super) fn expected(&self, end: u64) -> Rows {
         totals(self.keys, 0..end)

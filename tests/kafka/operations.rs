@@ -37,12 +37,7 @@ fn the_tasks_of_a_worker_that_died_are_shown_as_its_own_until_others_have_commit
     until(&env, "both have partitions", || {
         ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partitions"))
     });
-    let mut sent = 0;
-    let mut more = |count: u64| {
-        MESSAGES.send(broker, &topic, sent, sent + count);
-        sent += count;
-        sent
-    };
+    let mut more = MESSAGES.in_turn(broker, &topic);
     let all =
         |owned: &[(String, BTreeSet<u64>)]| owned.iter().map(|(_, owns)| owns.len() as u64).sum::<u64>() == PARTITIONS;
     until(&env, "both have committed", || {

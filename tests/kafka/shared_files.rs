@@ -19,7 +19,7 @@ use rustix::process::Signal;
 
 use super::keyed::Keyed;
 use super::runs::{Rows, records, signal, state};
-use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, start, until};
+use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, one_stops, start, until};
 #[cfg(feature = "s3")]
 use crate::support::bucket::Bucket;
 use crate::support::kafka::{Broker, Sent};
@@ -50,7 +50,7 @@ fn send_bad(broker: &Broker, topic: &str, number: u64) {
     broker.send(topic, sent);
 }
 
-/// Returns the manifests of all checkpoints; none if there is no store yet.
+/// Returns the manifests of all checkpoints, or none if there is no store yet.
 fn manifests(env: &Env) -> Vec<Manifest> {
     let Ok(store) = Store::open(vec![Arc::new(LocalStorage::new(env.path("store")))]) else { return Vec::new() };
     let sequences = store.sequences().expect("listed");
@@ -239,12 +239,7 @@ fn another_worker_publishes_what_one_that_was_killed_has_committed() {
     let (env, topic) = (Env::new(), broker.topic(2));
     job(&env, broker, &topic, "store");
     let running = start_two(&env);
-    let mut sent = 0;
-    let mut more = |count: u64| {
-        TWO.send(broker, &topic, sent, sent + count);
-        sent += count;
-        sent
-    };
+    let mut more = TWO.in_turn(broker, &topic);
     let is_staged =
         |manifest: &Manifest| staged_name(manifest, "").is_some_and(|name| env.path(&format!("out/{name}")).exists());
     let (mut killed, others, manifest) = stop_before_publishing(&env, running, || _ = more(1), || {}, is_staged);
@@ -333,22 +328,9 @@ fn workers_whose_output_is_not_in_one_place_stop() {
     env.write("job.yaml", env.read("job.yaml").replace("files: out", "files: elsewhere"));
     let mut b = start(&env, "b");
     until(&env, "b has partitions", || env.read("stderr-b").contains("has partition"));
-    let (mut sent, mut status) = (100, None);
-    until(&env, "one of them stops", || {
-        TWO.send(broker, &topic, sent, sent + 50);
-        sent += 50;
-        std::thread::sleep(Duration::from_millis(200));
-        status = a.0.try_wait().expect("waited").or(b.0.try_wait().expect("waited"));
-        status.is_some()
-    });
-    assert_eq!(status.and_then(|status| status.code()), Some(4));
-    let told = env.read("stderr-a") + &env.read("stderr-b");
+    let told = one_stops(&env, [&mut a, &mut b], |round| TWO.send(broker, &topic, 50 * round + 100, 50 * round + 150));
     assert!(told.contains("which is not an output of this worker"), "{told}");
     assert!(told.contains("run all workers with the same job file"), "{told}");
-    for worker in [&mut a, &mut b] {
-        worker.0.kill().expect("killed");
-        worker.0.wait().expect("waited");
-    }
 }
 
 /// Waits until no worker has the lock that a commit needs for a moment: the others would wait for one that is stopped.
@@ -398,12 +380,7 @@ fn a_worker_that_wakes_up_before_it_publishes_does_not_publish_again_what_anothe
     let base = move_to_bucket(&mut env, &bucket);
     let storage = bucket.storage();
     let running = start_two(&env);
-    let mut sent = 0;
-    let mut more = |count: u64| {
-        TWO.send(broker, &topic, sent, sent + count);
-        sent += count;
-        sent
-    };
+    let mut more = TWO.in_turn(broker, &topic);
     let exists = |name: &str| storage.exists(&RelPath::new(name).expect("a name")).expect("answered");
     let is_staged =
         |manifest: &Manifest| staged_name(manifest, &base).is_some_and(|name| exists(&format!("out/{name}")));

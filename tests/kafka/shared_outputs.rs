@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::keyed::Keyed;
 use super::outputs::{committed, proves};
 use super::runs::{Rows, records, signal, state};
-use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, start, until};
+use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, one_stops, start, until};
 use crate::support::kafka::{Broker, Received};
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
@@ -170,26 +170,13 @@ fn workers_whose_output_goes_elsewhere_stop_rather_than_leave_messages_behind() 
     let mut a = start(&env, "a");
     until(&env, "a has partitions", || env.read("stderr-a").contains("has partition"));
     env.write("job.yaml", without);
-    let b = start(&env, "b");
+    let mut b = start(&env, "b");
     until(&env, "b has partitions", || env.read("stderr-b").contains("has partition"));
     let two = Keyed { keys: 50, partitions: 2 };
-    let (mut sent, mut status, mut b) = (0, None, b);
-    until(&env, "one of them stops", || {
-        two.send(broker, &input, sent, sent + 50);
-        sent += 50;
-        std::thread::sleep(Duration::from_millis(200));
-        status = a.0.try_wait().expect("waited").or(b.0.try_wait().expect("waited"));
-        status.is_some()
-    });
-    assert_eq!(status.and_then(|status| status.code()), Some(4));
-    let told = env.read("stderr-a") + &env.read("stderr-b");
+    let told = one_stops(&env, [&mut a, &mut b], |round| two.send(broker, &input, 50 * round, 50 * round + 50));
     assert!(
         told.contains(&format!("has messages for topic `{output}`, which is not the output of this worker")),
         "{told}"
     );
     assert!(told.contains("run all workers with the same job file"), "{told}");
-    for worker in [&mut a, &mut b] {
-        worker.0.kill().expect("killed");
-        worker.0.wait().expect("waited");
-    }
 }

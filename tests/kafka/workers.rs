@@ -70,6 +70,26 @@ pub(super) fn end(env: &Env, mut worker: Ending) {
     assert!(matches!(status.and_then(|status| status.code()), Some(0 | 3)), "{status:?}: {}", logs(env));
 }
 
+/// Sends messages, round after round, until one of the workers a and b ends with exit code 4. Kills both, and returns what they
+/// have said.
+#[track_caller]
+pub(super) fn one_stops(env: &Env, mut workers: [&mut Ending; 2], mut send: impl FnMut(u64)) -> String {
+    let (mut round, mut status) = (0, None);
+    until(env, "one of them stops", || {
+        send(round);
+        round += 1;
+        std::thread::sleep(Duration::from_millis(200));
+        status = workers.iter_mut().find_map(|worker| worker.0.try_wait().expect("waited"));
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(4));
+    for worker in workers {
+        worker.0.kill().expect("killed");
+        worker.0.wait().expect("waited");
+    }
+    env.read("stderr-a") + &env.read("stderr-b")
+}
+
 /// The names of workers that come and go.
 pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -134,12 +154,7 @@ fn a_worker_that_is_killed_is_replaced_by_the_others() {
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     job(&env, broker, &topic, "job.yaml", "", "store");
     let (a, b, c) = (start(&env, "a"), start(&env, "b"), start(&env, "c"));
-    let mut sent = 0;
-    let mut more = |count: u64| {
-        MESSAGES.send(broker, &topic, sent, sent + count);
-        sent += count;
-        sent
-    };
+    let mut more = MESSAGES.in_turn(broker, &topic);
     let total = more(5_000);
     until(&env, "the first are applied", || records(&env) == total);
     until(&env, "all have partitions", || {

@@ -3,21 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ckpt::format::rows::RowCodec;
 use ckpt::job::JobSpec;
 use ckpt::ops::copy;
 use ckpt::runner::error::RunError;
 use ckpt::runner::observer::{Observer, RunEvent, Status, Summary};
 use ckpt::runner::options::{Control, Options};
+use ckpt::runner::process::aggregate::Program;
 use ckpt::runner::process::processor::Processors;
+use ckpt::runner::process::processor_rows::ProcessorRows;
 use ckpt::runner::run;
 use ckpt::runner::storage_opener::StorageOpener;
 use ckpt::runner::wall_clock::WallClock;
+use ckpt::shape::RowShape;
 use ckpt::storage::Storage;
 use ckpt::storage::memory::MemoryStorage;
 use ckpt::store::Store;
 use ckpt::values::error_chain::in_one_line;
 use ckpt::values::id::Sequence;
 use ckpt::values::progress::Silent;
+use ckpt::values::value::{Column, ColumnType};
 use jiff::Timestamp;
 
 /// What a run reports, without anyone listening.
@@ -79,5 +84,20 @@ pub fn resume_from_each(
             panic!("no run resumes from checkpoint {}: {}", sequence.0, in_one_line(&error));
         }
         check(sequence, &Store::open(vec![Arc::new(alone)]).expect("a store"));
+    }
+}
+
+/// Returns the form of the files of changes of `job`, whose key is `k`, with aggregates of inputs of `column_type`.
+pub fn shape_of_changes(job: &JobSpec, column_type: ColumnType, columns: Vec<Column>, has_task: bool) -> RowShape {
+    let program = Program::new(&job.aggregates, &job.input, |_| column_type);
+    RowShape {
+        output: Arc::new(ProcessorRows(Arc::new(program))),
+        codec: RowCodec::new(columns),
+        windows: None,
+        parts: None,
+        key_name: "k".to_owned(),
+        has_task,
+        has_change: true,
+        having: None,
     }
 }
