@@ -8,8 +8,16 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Returns every file below `name`, sorted, with `/` between names.
+/// Returns every file of the repository below `name`, sorted, with `/` between names. What examples have written, and git ignores,
+/// is not part of it.
 pub fn files(name: &str) -> Vec<String> {
+    let ignored = fs::read_to_string(path(".gitignore")).expect("readable");
+    let is_ignored = |dir: &str| {
+        ignored.lines().any(|line| match line.strip_prefix('/') {
+            Some(whole) => whole == dir,
+            None => dir.rsplit('/').next() == line.strip_suffix('/'),
+        })
+    };
     let mut found = Vec::new();
     let mut open = vec![name.to_owned()];
     while let Some(dir) = open.pop() {
@@ -18,6 +26,7 @@ pub fn files(name: &str) -> Vec<String> {
             let entry = entry.expect("readable");
             let name = format!("{dir}/{}", entry.file_name().to_str().expect("names are UTF-8"));
             match entry.file_type().expect("known").is_dir() {
+                true if is_ignored(&name) => {}
                 true => open.push(name),
                 false => found.push(name),
             }
