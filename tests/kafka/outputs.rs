@@ -216,9 +216,7 @@ fn file_job(env: &Env, broker: &Broker, output: &str, kafka: &str, follow: bool)
 }
 
 fn append(env: &Env, keys: std::ops::Range<u64>) {
-    let before = fs::read_to_string(env.path("data.jsonl")).unwrap_or_default();
-    let lines: String = keys.map(|key| format!("{{\"k\":{key}}}\n")).collect();
-    env.write("data.jsonl", before + &lines);
+    env.append("data.jsonl", keys.map(|key| format!("{{\"k\":{key}}}\n")).collect::<String>());
 }
 
 /// The number of the latest checkpoint.

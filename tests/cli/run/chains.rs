@@ -1,7 +1,6 @@
 //! What a checkpoint shares with its parent, and how long chains of segments become.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,8 +25,7 @@ fn name(key: usize) -> String {
 
 fn append(env: &Env, keys: impl Iterator<Item = usize>) {
     let lines: String = keys.map(|key| format!("{{\"k\":\"{}\"}}\n", name(key))).collect();
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(env.path("data.jsonl")).expect("opened");
-    file.write_all(lines.as_bytes()).expect("written");
+    env.append("data.jsonl", lines);
 }
 
 #[test]
