@@ -68,7 +68,12 @@ pub enum RunError {
     Rival { sequence: Sequence, tasks: Vec<u32> },
     /// What this worker has written for its next checkpoint is gone.
     #[error("other workers committed checkpoint {} and pruned what this worker had written for its next checkpoint", .sequence.0)]
-    Outpaced { sequence: Sequence },
+    Outpaced {
+        /// The latest checkpoint.
+        sequence: Sequence,
+        /// Whether this worker has committed one since it was given its tasks.
+        has_committed: bool,
+    },
     /// A restore has made the latest checkpoint. The files that the job has published have to be reconciled with it.
     #[error("checkpoint {} is a rollback", .sequence.0)]
     RolledBack { sequence: Sequence },

@@ -104,7 +104,7 @@ impl Env {
         path
     }
 
-    /// Adds to the end of a file, as a program that writes a log does: what is there is never cut, not even for a moment.
+    /// Adds to the end of a file, as a program that writes a log does: the file is never cut, not even for a moment.
     pub fn append(&self, name: &str, content: impl AsRef<[u8]>) {
         let file = fs::OpenOptions::new().append(true).create(true).open(self.path(name));
         file.and_then(|mut file| file.write_all(content.as_ref())).unwrap_or_else(|error| panic!("{name}: {error}"));

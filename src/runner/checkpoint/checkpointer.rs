@@ -195,7 +195,7 @@ impl Checkpointer {
             .filter(|object| !self.facts.takes_all() && !self.lineage.objects.contains(&object.object))
             .collect();
         for object in carried {
-            let bytes = self.store.object(object)?;
+            let bytes = self.new_object(object)?;
             self.put(&bytes, object.object.kind)?;
         }
         Ok(found)

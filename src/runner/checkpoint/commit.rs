@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 
 use crate::format::index::IndexRow;
 use crate::format::layout::{ObjectKind, ObjectName};
-use crate::format::manifest::{DeadLetter, Manifest, Output, Parent, StagedMessages, Tables, Timings, Totals};
+use crate::format::manifest::{
+    DeadLetter, Manifest, ObjectRef, Output, Parent, StagedMessages, Tables, Timings, Totals,
+};
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
 use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
@@ -87,14 +90,21 @@ impl Checkpointer {
             all.iter().flatten().filter(|row| !self.lineage.objects.contains(&row.object)).collect();
         self.store.take_over(&new.iter().map(|row| row.object).collect::<Vec<_>>())?;
         for row in new {
-            match (self.store.object(row.object_ref()), self.lineage.newest) {
-                (Err(error), Some(sequence)) if error.is_not_found() => return Err(RunError::Outpaced { sequence }),
-                (read, _) => drop(read?),
-            }
+            self.new_object(row.object_ref())?;
         }
         // It is written again.
         self.definition = None;
         Ok(())
+    }
+
+    /// Reads an object that is in no checkpoint yet. Fails with [`RunError::Outpaced`] if other workers have pruned it.
+    pub(super) fn new_object(&self, object: ObjectRef) -> Result<Bytes, RunError> {
+        match (self.store.object(object), &self.group, self.lineage.newest) {
+            (Err(error), Some(group), Some(sequence)) if error.is_not_found() => {
+                Err(RunError::Outpaced { sequence, has_committed: group.has_committed })
+            }
+            (read, _, _) => Ok(read?),
+        }
     }
 
     /// Commits the drafts under the next number.

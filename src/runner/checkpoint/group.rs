@@ -25,6 +25,8 @@ pub(super) struct GroupCommit {
     pub(super) skipped: u64,
     /// The cut of the commit that is being made, and the records skipped before.
     pending: Option<(u64, u64)>,
+    /// Whether it has committed a checkpoint since it was given its tasks.
+    pub(super) has_committed: bool,
 }
 
 /// The state that a worker has committed last, or has loaded.
@@ -41,7 +43,7 @@ impl GroupCommit {
         let last = lineage.last.as_ref().map(|last| &last.manifest);
         let (own_cut, skipped) = last.map_or((0, 0), |last| (last.block, last.totals.skipped));
         let Share { worker, partitions: share, .. } = share;
-        GroupCommit { worker, share, own_cut, shift: 0, skipped, pending: None }
+        GroupCommit { worker, share, own_cut, shift: 0, skipped, pending: None, has_committed: false }
     }
 
     /// Notes that `cut` is being committed.
@@ -53,6 +55,7 @@ impl GroupCommit {
     pub(super) fn committed(&mut self) {
         if let Some((cut, skipped)) = self.pending.take() {
             (self.own_cut, self.skipped) = (cut, skipped);
+            self.has_committed = true;
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum OutputError {
     /// A committed checkpoint publishes an object that is neither staged nor in place.
     #[error("cannot publish `{path}`: `{staged}` is gone")]
     Gone { path: String, staged: String },
+    /// A committed checkpoint publishes a staged file whose bytes are others now.
+    #[error("cannot publish `{path}`: `{staged}` was altered")]
+    Altered { path: String, staged: String },
     #[error(transparent)]
     Having(#[from] HavingError),
     /// The job file names a place that cannot be opened.

@@ -9,6 +9,7 @@ pub mod place;
 pub mod plan;
 pub mod plans;
 pub mod publisher;
+mod recovery;
 mod sharing;
 pub mod shown;
 pub mod staged;

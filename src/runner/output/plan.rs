@@ -54,7 +54,7 @@ pub struct StagedName {
     pub(super) file_name: String,
     pub(crate) sequence: Sequence,
     /// Tells it from others of that number.
-    pub(super) id: Option<StagingId>,
+    pub(crate) id: Option<StagingId>,
 }
 
 impl PartialEq for OutputPlan {
@@ -195,7 +195,7 @@ impl OutputPlan {
         }
     }
 
-    fn staged(&self, sequence: Sequence, name: String, output: Output) -> Staged {
+    pub(super) fn staged(&self, sequence: Sequence, name: String, output: Output) -> Staged {
         Staged { plan: self.clone(), sequence, name, output }
     }
 
@@ -210,45 +210,6 @@ impl OutputPlan {
             self.is_own(&file_name).then_some(StagedName { name, file_name, sequence, id })
         };
         Ok(names.into_iter().filter_map(staged).collect())
-    }
-
-    /// Publishes the staged file of checkpoint `sequence`, which is committed, if a crash has prevented that and the
-    /// file is `output`. Takes its name out of `staged`.
-    ///
-    /// Returns whether it did.
-    pub fn recover(
-        &self,
-        output: &Output,
-        sequence: Sequence,
-        staged: &mut Vec<StagedName>,
-    ) -> Result<bool, OutputError> {
-        let error = self.at(sequence);
-        let name = self.file_name(sequence);
-        if output.path != self.name(sequence) {
-            return Ok(false);
-        }
-        for place in 0..staged.len() {
-            let StagedName { file_name, sequence: number, id, .. } = &staged[place];
-            // A manifest of several workers says which it is. Another worker may have staged the same bytes.
-            let is_for_it =
-                *file_name == name && *number == sequence && (output.staged.is_none() || output.staged == *id);
-            if !is_for_it || !self.place.holds(&staged[place].name, output).map_err(&error)? {
-                continue;
-            }
-            if self.place.is_shared() && self.place.look(&name).map_err(&error)? != Found::Nothing {
-                if self.place.holds(&name, output).map_err(&error)? {
-                    // Only the staged file was not removed.
-                    return Ok(false);
-                }
-                if self.emit.is_by_checkpoint() {
-                    return Err(OutputError::Taken { path: self.shown(sequence) });
-                }
-            }
-            let StagedName { name, .. } = staged.swap_remove(place);
-            self.staged(sequence, name, output.clone()).publish()?;
-            return Ok(true);
-        }
-        Ok(false)
     }
 
     /// Removes staged files that will never be published. What checkpoints name must have been recovered before.

@@ -1,6 +1,7 @@
 //! What each checkpoint writes outside the store: its file of changes, the dead letters and the late records.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::format::manifest::{Manifest, Output};
 use crate::format::owner::Owner;
@@ -51,7 +52,7 @@ impl Publisher {
     /// Makes sure that the files of the checkpoint of another worker are in place, and that nobody can publish them again.
     /// Returns those that this had to publish.
     pub fn follow(&self, store: &StoreId, last: &Manifest) -> Result<Vec<(String, Output)>, OutputError> {
-        let sequence = last.sequence;
+        let (sequence, begun) = (last.sequence, Instant::now());
         let mut published = Vec::new();
         for output in &last.outputs {
             let Some(plan) = self.plans().find(|plan| plan.name(sequence) == output.path) else {
@@ -60,7 +61,7 @@ impl Publisher {
             if let Some(worker) = &last.worker {
                 plan.check_sign(store, worker, sequence)?;
             }
-            if plan.follow(output, sequence)? {
+            if plan.follow(output, sequence, begun)? {
                 published.push((plan.shown(sequence), output.clone()));
             }
         }

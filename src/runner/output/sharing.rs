@@ -21,8 +21,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 impl OutputPlan {
     /// Makes sure that the file `output` of checkpoint `sequence`, which is committed, is published and that nobody can publish
-    /// it again. Returns whether it had to be.
-    pub fn follow(&self, output: &Output, sequence: Sequence) -> Result<bool, OutputError> {
+    /// it again. The worker that has made the checkpoint is given time for that, counted from `begun`, where it takes more than
+    /// one step. Returns whether the file had to be published.
+    pub fn follow(&self, output: &Output, sequence: Sequence, begun: Instant) -> Result<bool, OutputError> {
         if output.path != self.name(sequence) {
             return Ok(false);
         }
@@ -33,7 +34,6 @@ impl OutputPlan {
         let (error, file_name) = (self.at(sequence), self.file_name(sequence));
         let name = staging_name(&file_name, sequence, Some(id));
         let is_staged = || Ok::<_, OutputError>(self.place.look(&name).map_err(&error)? != Found::Nothing);
-        let begun = Instant::now();
         while is_staged()? {
             // A file is renamed in one step, and a second worker that tries finds that it is gone.
             if self.place.directory().is_none() && begun.elapsed() < COURTESY {

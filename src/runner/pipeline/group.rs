@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The same while an attempt ends, which is not to be waited for longer than it takes.
 const SHORT_LOOK: Duration = Duration::from_millis(10);
 
+/// How often in a row what a worker has written is pruned before it can commit it, until it gives up.
+const MAX_OUTPACED: u32 = 10;
+
 /// Who one of several workers is.
 #[derive(Debug, Clone)]
 pub struct WorkerName {
@@ -52,7 +55,7 @@ pub fn run_worker(
     let member = input::join(&job.input, &job.base, &job.job, &worker.name, at_end)?;
     let (kept, owned) = (Arc::default(), BTreeSet::new());
     let mut worker = Worker { job, options, control, observer, name: &worker.name, member, kept, owned };
-    let mut terms = 0;
+    let (mut terms, mut outpaced) = (0, 0);
     observer.event(&RunEvent::Stage(Stage::Joining));
     loop {
         worker.wait()?;
@@ -64,9 +67,15 @@ pub fn run_worker(
         if worker.owned.is_empty() {
             observer.event(&RunEvent::Stage(Stage::Idle));
         }
+        outpaced = match outcome {
+            Err(RunError::Outpaced { has_committed: false, .. }) => outpaced + 1,
+            Ok(_) | Err(RunError::Outpaced { .. }) => 0,
+            Err(_) => outpaced,
+        };
         match outcome {
             Ok(summary) if control.stop.load(Ordering::Relaxed) => return Ok(summary),
             Ok(_) => {}
+            Err(error @ RunError::Outpaced { .. }) if outpaced == MAX_OUTPACED => return Err(error),
             // What another worker has committed counts: this one continues from there, if it has the tasks at all.
             Err(error @ (RunError::Rival { .. } | RunError::Outpaced { .. } | RunError::RolledBack { .. })) => {
                 observer.event(&RunEvent::Overtaken { reason: error.to_string() });

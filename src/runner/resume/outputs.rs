@@ -5,6 +5,7 @@
 //! history are superseded, and the files of those that are part of it again are reinstated.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Instant;
 
 use crate::format::manifest::{Manifest, Output};
 use crate::runner::error::RunError;
@@ -85,7 +86,7 @@ impl History {
         is_alone: bool,
         observer: &dyn Observer,
     ) -> Result<(), RunError> {
-        let mut staged = plan.staged_names()?;
+        let (mut staged, begun) = (plan.staged_names()?, Instant::now());
         let existing = match &self.members[..] {
             [] => HashSet::new(),
             [(only, _)] if self.abandoned.is_empty() => plan.names(Some(*only))?,
@@ -94,7 +95,11 @@ impl History {
         for (sequence, outputs) in &self.members {
             for output in outputs.iter().filter(|output| output.path == plan.name(*sequence)) {
                 let is_published = match output.staged {
-                    Some(_) => plan.follow(output, *sequence)?,
+                    // What is not staged anymore was published.
+                    Some(_) => {
+                        staged.iter().any(|staged| staged.id == output.staged)
+                            && plan.follow(output, *sequence, begun)?
+                    }
                     None => plan.recover(output, *sequence, &mut staged)?,
                 };
                 if is_published || (plan.emit.is_by_checkpoint() && plan.reinstate(output, *sequence, &existing)?) {

@@ -61,6 +61,30 @@ fn a_publication_that_was_cut_short_is_finished_and_what_was_never_committed_is_
 }
 
 #[test]
+fn a_staged_file_that_was_altered_is_an_error_until_its_bytes_are_back() {
+    let env = twice("json");
+    let (path, staged) = ("out/counting-00000002.jsonl", "out/.counting-00000002.jsonl.ckpt-00000002");
+    let published = env.read(path);
+    fs::remove_file(env.path(path)).unwrap();
+    env.write(staged, "torn");
+    for _ in 0..2 {
+        let output = env.run(&["run", "job.yaml"]).expect(4);
+        assert!(output.stderr.contains(&format!("error: cannot publish `{path}`: `{staged}` was altered")), "{output}");
+        assert_eq!(env.read(staged), "torn");
+    }
+    env.write(staged, &published);
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read(path), published);
+    assert_eq!(files(&env.path("out")).len(), 2);
+    // Or the job goes back to where it was before.
+    fs::remove_file(env.path(path)).unwrap();
+    env.write(staged, "torn");
+    env.run(&["restore", "store@1"]).expect(0);
+    env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(env.read("out/counting-00000004.jsonl"), published);
+}
+
+#[test]
 fn a_publication_is_finished_where_it_was_begun_when_the_output_has_moved() {
     let env = twice("json");
     fs::rename(env.path("out/counting-00000002.jsonl"), env.path("out/.counting-00000002.jsonl.ckpt-00000002"))

@@ -197,6 +197,13 @@ pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
         RunError::Output(OutputError::Bucket(error)) => error.into(),
         RunError::Output(OutputError::Taken { ref path }) => CliError::of(Exit::Failed, &error)
             .hint(format!("move `{path}` away, or change `output: files:` or `job:` in {job}")),
+        RunError::Output(OutputError::Altered { .. }) => CliError::of(Exit::Failed, &error).hint(
+            "put its bytes back; or go back to an earlier checkpoint with `ckpt restore`, which makes the next run publish \
+             what follows again",
+        ),
+        RunError::Outpaced { .. } => CliError::of(Exit::Failed, &error).hint(format!(
+            "let `checkpoint: keep: grace:` in {job}, and `--grace` of other prunes, be longer than a checkpoint takes"
+        )),
         RunError::Output(OutputError::Having(_)) => CliError::of(Exit::Failed, &error)
             .hint("write `having` so that it can be computed for every row; the run continues from its checkpoints"),
         RunError::Output(OutputError::Topic(KafkaError::Unavailable)) => {

@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Instant;
 
 use super::*;
 use crate::runner::output::staged::StagedFile;
@@ -101,11 +102,12 @@ fn a_file_of_several_workers_is_published_once_by_the_first_that_tries() {
     assert!(of_a.output.staged.is_some() && of_a.output.staged != of_b.output.staged);
     assert_eq!(of_a.output.sha256, of_b.output.sha256);
     let path = dir.path().join("job-00000007.jsonl");
-    assert!(c.follow(&of_a.output, Sequence(7)).unwrap());
-    assert!(!c.follow(&of_a.output, Sequence(7)).unwrap());
+    let follow = |plan: &OutputPlan| plan.follow(&of_a.output, Sequence(7), Instant::now());
+    assert!(follow(&c).unwrap());
+    assert!(!follow(&c).unwrap());
     // A reader takes it. What `b` has staged is not it, and `a` wakes up too late.
     fs::remove_file(&path).unwrap();
-    assert!(!c.follow(&of_a.output, Sequence(7)).unwrap());
+    assert!(!follow(&c).unwrap());
     of_a.publish().unwrap();
     assert!(!path.exists());
     assert_eq!(b.staged_names().unwrap().len(), 1);
@@ -120,6 +122,39 @@ fn a_file_of_several_workers_is_published_once_by_the_first_that_tries() {
     a.check_sign(&store, "b", Sequence(7)).unwrap();
     assert!(a.check_sign(&StoreId::new([8; 16]), "b", Sequence(7)).is_err(), "another store");
     assert_eq!(a.published().unwrap(), None);
+}
+
+#[test]
+fn a_staged_file_that_was_altered_is_kept_and_not_published() {
+    for is_shared in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = OutputPlan {
+            place: Arc::new(place::Directory::new(dir.path().to_owned(), is_shared)),
+            is_shared,
+            ..plan(dir.path(), Emit::Changes)
+        };
+        let mut file = StagedFile::create(&plan, Sequence(7), &[]).unwrap();
+        file.push_objects(b"{\"a\":1}\n").unwrap();
+        let output = file.finish().unwrap().output;
+        let path = dir.path().join(&plan.staged_names().unwrap()[0].name);
+        let recover = || match is_shared {
+            true => plan.follow(&output, Sequence(7), Instant::now()),
+            false => plan.recover(&output, Sequence(7), &mut plan.staged_names().unwrap()),
+        };
+        for bytes in ["{\"a\":2}\n", "{\"a\"", ""] {
+            fs::write(&path, bytes).unwrap();
+            let error = recover().unwrap_err();
+            assert!(matches!(error, OutputError::Altered { .. }), "{error:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), bytes);
+        }
+        // Where the file was published, what is still staged does not count.
+        let published = dir.path().join("job-00000007.jsonl");
+        fs::write(&published, "{\"a\":1}\n").unwrap();
+        assert!(!recover().unwrap());
+        fs::remove_file(&published).unwrap();
+        fs::write(&path, "{\"a\":1}\n").unwrap();
+        assert!(recover().unwrap() && published.exists() && !path.exists());
+    }
 }
 
 #[test]

@@ -91,8 +91,8 @@ impl Outlet {
     /// Makes sure that the topic has the messages of `last`, the latest checkpoint of all workers. Returns false if it is not
     /// the latest anymore.
     ///
-    /// Fails with [`OutputError::Unclear`] if it is unknown what the topic has, and with the last error if no try succeeds
-    /// within the time-out of the job.
+    /// Fails with [`OutputError::Unclear`] if it is unknown what the topic has, and with the last error if brokers are away for
+    /// longer than the time-out of the job. A worker that others interrupt tries until one of them is done.
     fn take_turn(
         &mut self,
         store: &Store,
@@ -100,7 +100,7 @@ impl Outlet {
         turn: Turn,
         note: &mut dyn FnMut(OutletNote),
     ) -> Result<bool, OutputError> {
-        let (begun, mut is_away, mut interrupted) = (Instant::now(), false, None);
+        let (mut away_since, mut interrupted) = (None, None);
         let (brokers, patience) = (self.settings.brokers.clone(), self.timeout);
         loop {
             let tried = Instant::now();
@@ -109,7 +109,7 @@ impl Outlet {
             self.writer = None;
             let error = match outcome {
                 Ok(is_latest) => {
-                    if is_away {
+                    if away_since.is_some() {
                         note(OutletNote::Brokers(InputNote::BrokersBack { brokers }));
                     }
                     return Ok(is_latest);
@@ -117,16 +117,16 @@ impl Outlet {
                 Err(error) => error,
             };
             let is_interrupted = matches!(error, OutputError::Topic(KafkaError::Fenced { .. }));
-            if !(is_interrupted || error.may_pass()) || begun.elapsed() >= patience {
-                return Err(error);
-            }
             if is_interrupted {
                 interrupted = Some(courtesy_after(tried.elapsed()));
                 continue;
             }
-            if !is_away {
+            let since = away_since.unwrap_or(tried);
+            if !error.may_pass() || since.elapsed() >= patience {
+                return Err(error);
+            }
+            if away_since.replace(since).is_none() {
                 note(OutletNote::Brokers(InputNote::BrokersAway { brokers: brokers.clone(), patience }));
-                is_away = true;
             }
             std::thread::sleep(PAUSE.min(patience));
         }
