@@ -17,8 +17,9 @@ use crate::values::relpath::RelPath;
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a worker tries to get a lock that it shares.
-const SHARED_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a run tries to get its lock. A command that looks whether a run is writing has it for a moment, and so has a program
+/// that a run has just started when it was killed.
+const RUN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest name of a holder that is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 4096;
@@ -34,27 +35,33 @@ impl Store {
     /// Locks the store for writing, in every replica that is not lost. `holder` says who and since when, for messages
     /// of later callers.
     ///
-    /// Fails with [`StoreError::Busy`] if another run has it, and then holds nothing. A replica whose file system has
+    /// Fails with [`StoreError::Busy`] if another run has it for longer than a second, and then holds nothing. A replica whose file system has
     /// no locks is skipped: there only the commit, which refuses a taken number, keeps runs apart. Fails with
     /// [`StoreError::SamePlace`] if two replicas turn out to be the same directory.
     pub fn lock(&self, holder: &str) -> Result<StoreLock, StoreError> {
         self.lock_by(holder, |replica| replica.lock(&layout::lock_file(), holder))
     }
 
-    /// Does the same for one of several workers, which only keep each other from nothing but the same number.
-    ///
-    /// A process that looks whether the store is locked may have it for a moment, so the lock is tried several times.
+    /// Does the same for one of several workers, which keep each other from nothing but the same number.
     pub fn lock_shared(&self, holder: &str) -> Result<StoreLock, StoreError> {
+        self.lock_by(holder, |replica| replica.lock_shared(&layout::lock_file(), holder))
+    }
+
+    fn lock_by(
+        &self,
+        holder: &str,
+        take: impl Fn(&Replica) -> Result<Option<Box<dyn LockGuard>>, StorageError>,
+    ) -> Result<StoreLock, StoreError> {
         let begun = Instant::now();
         loop {
-            match self.lock_by(holder, |replica| replica.lock_shared(&layout::lock_file(), holder)) {
-                Err(StoreError::Busy { .. }) if begun.elapsed() < SHARED_PATIENCE => thread::sleep(PAUSE),
+            match self.try_lock_by(holder, &take) {
+                Err(StoreError::Busy { .. }) if begun.elapsed() < RUN_PATIENCE => thread::sleep(PAUSE),
                 locked => return locked,
             }
         }
     }
 
-    fn lock_by(
+    fn try_lock_by(
         &self,
         holder: &str,
         take: impl Fn(&Replica) -> Result<Option<Box<dyn LockGuard>>, StorageError>,

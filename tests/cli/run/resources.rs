@@ -426,6 +426,8 @@ fn the_text_in_a_lock_that_is_not_held_keeps_no_process_out() {
     }
     // A holder that wrote nothing still holds the lock.
     if can(&env, "flock --version") {
+        // A process that only looks whether a run is writing has the lock for a moment.
+        env.shell("flock store/lock sleep 0.3 & sleep 0.1; ckpt run job.yaml -q").expect(0);
         env.write("store/lock", "");
         let output = env.shell("flock store/lock ckpt run job.yaml -q").expect(11);
         assert_eq!(output.stderr, "error: `store` is in use by another process\n");

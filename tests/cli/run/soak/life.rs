@@ -295,9 +295,6 @@ impl<'a> Life<'a> {
                     && has(&[Blow::Term, Blow::Interrupt, Blow::HangUp, Blow::InterruptTwice])
             }
             3 if !finished => self.story.may_be_incomplete && view["ended"] == Value::Bool(false),
-            // A process that is killed while it starts a program leaves its lock to the child until the program begins, and a
-            // prune that looks whether a run is writing has it for a moment.
-            11 => said.contains("is in use by") && !finished,
             // A script was asked what its job is.
             2 => has(&[Blow::KillProgram]) && said.contains("it ended with signal: 9"),
             // A program is not restarted in a run that was told to stop.
@@ -315,7 +312,7 @@ impl<'a> Life<'a> {
             assert!(!said.contains("\"event\":\"started\""), "there was checkpoint {latest}: {said}");
             let resumes = said.lines().find(|line| line.contains("\"event\":\"resumed\""));
             assert!(
-                resumes.is_some() || status >= 128 || status == 2 || status == 11,
+                resumes.is_some() || status >= 128 || status == 2,
                 "the run does not report what it resumes from: {said}"
             );
             let exactly = format!("\"checkpoint\":{latest},");
