@@ -116,7 +116,7 @@ fn read(brokers: &str, topic: &str, mut take: impl FnMut(&BorrowedMessage<'_>)) 
     config.set("bootstrap.servers", brokers).set("group.id", "bench").set("enable.auto.commit", "false");
     // As `ckpt` sets them.
     config.set("check.crcs", "true").set("enable.partition.eof", "true").set("isolation.level", "read_committed");
-    config.set("queued.max.messages.kbytes", "32768");
+    config.set("queued.max.messages.kbytes", "32768").set("fetch.queue.backoff.ms", "10");
     let consumer: BaseConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let partitions = metadata.topics().first().ok_or("no such topic")?.partitions();

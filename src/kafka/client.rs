@@ -245,6 +245,8 @@ fn consumer(settings: &Settings) -> Result<BaseConsumer<Events>, KafkaError> {
     let mut config = ClientConfig::new();
     // The client asks for a group even though it joins none; smaller queues, because workers are seldom slower than it.
     config.set("group.id", "ckpt").set("client.id", "ckpt").set("queued.max.messages.kbytes", "32768");
+    // Without this, the client asks for no more messages for a whole second whenever a queue is full.
+    config.set("fetch.queue.backoff.ms", "10");
     // The client says with them where each partition ends, which it learns with the messages.
     config.set("statistics.interval.ms", "1000");
     set_all(&mut config, settings)?;
