@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ckpt::format::layout::{self, ObjectKind};
+use ckpt::format::manifest::ObjectRef;
 use ckpt::format::store_file::StoreFile;
 use ckpt::ops::read::Snapshot;
 use ckpt::storage::local::LocalStorage;
@@ -275,6 +276,10 @@ fn a_place_that_cannot_be_read_is_not_mistaken_for_an_empty_one() {
     assert!(!dir.path().join("a").exists());
 }
 
+fn copy(store: &Store, sequence: Sequence, object: ObjectRef) -> Result<Vec<u8>, StoreError> {
+    store.copy_object_of(sequence, object, Vec::new, |copy, piece| copy.extend_from_slice(piece))
+}
+
 #[test]
 fn what_is_read_from_another_replica_is_verified_and_reported() {
     let mut pair = Pair::new(2);
@@ -290,9 +295,19 @@ fn what_is_read_from_another_replica_is_verified_and_reported() {
         let notes = pair.builder.store.take_notes();
         let [StoreNote::FellBack { path: told, place, .. }] = &notes[..] else { panic!("{notes:?}") };
         assert_eq!((told.as_str(), place.as_str()), (path.to_str().expect("UTF-8"), pair.b().to_str().expect("UTF-8")));
+        let copied = copy(&pair.builder.store, latest, object).expect("the other has it");
+        assert_eq!(Digest::of(&copied), object.object.digest);
+        assert_eq!(pair.builder.store.take_notes(), notes);
+        // Longer than it should be, and cut off: nothing of it stays in the copy.
+        for damaged in [[&bytes[..], b"z"].concat(), bytes[..bytes.len() - 1].to_vec()] {
+            fs::write(&path, damaged).expect("written");
+            assert_eq!(copy(&pair.builder.store, latest, object).expect("the other has it"), bytes);
+            assert_eq!(pair.builder.store.take_notes().len(), 1);
+        }
         // Damaged in both: there is no better copy.
         fs::write(pair.b().join(object.object.path().as_str()), b"y").expect("written");
         assert!(matches!(pair.builder.store.object(object), Err(StoreError::Damaged { .. })));
+        assert!(matches!(copy(&pair.builder.store, latest, object), Err(StoreError::Damaged { .. })));
     }
     fs::remove_file(pair.a().join(layout::manifest(latest).as_str())).expect("removed");
     assert_eq!(pair.builder.store.latest().expect("the other has it").map(|it| it.manifest.sequence), Some(latest));

@@ -120,6 +120,17 @@ impl Snapshot {
         store.object_of(self.manifest().sequence, object)
     }
 
+    /// Copies one of the checkpoint's objects, see [`Store::copy_object_of`].
+    pub fn copy_object<C>(
+        &self,
+        store: &Store,
+        object: ObjectRef,
+        begin: impl Fn() -> C,
+        append: impl Fn(&mut C, &[u8]),
+    ) -> Result<C, StoreError> {
+        store.copy_object_of(self.manifest().sequence, object, begin, append)
+    }
+
     pub fn positions(&self, store: &Store) -> Result<Vec<PositionRow>, ReadError> {
         let table = self.manifest().tables.positions;
         let path = || table.object.path().to_string();

@@ -141,6 +141,26 @@ impl Store {
         self.object(object).map_err(|error| self.unless_removed(sequence, error))
     }
 
+    /// Copies an object that checkpoint `sequence` needs: `append` gets its bytes one piece after another. Returns the
+    /// copy of a replica whose bytes turned out to be intact.
+    ///
+    /// `begin` begins the copy, and begins it again if the bytes that were copied turn out to be damaged. On a disk this
+    /// takes memory for one piece, whatever the size of the object. Fails as [`Store::object_of`] does.
+    pub fn copy_object_of<C>(
+        &self,
+        sequence: Sequence,
+        object: ObjectRef,
+        begin: impl Fn() -> C,
+        append: impl Fn(&mut C, &[u8]),
+    ) -> Result<C, StoreError> {
+        let copy = |replica: &Replica| {
+            let mut copy = begin();
+            replica.scan_object(object, &mut |piece| append(&mut copy, piece))?;
+            Ok(copy)
+        };
+        self.first_good(&self.reading_order(), copy).map_err(|error| self.unless_removed(sequence, error))
+    }
+
     /// Returns `error`, by which reading checkpoint `sequence` failed, or [`StoreError::NoCheckpoint`] if the checkpoint
     /// does not exist any more.
     fn unless_removed(&self, sequence: Sequence, error: StoreError) -> StoreError {

@@ -10,7 +10,7 @@ use crate::format::manifest::ObjectRef;
 use crate::storage::{FileSystem, LockGuard, StorageError};
 use crate::store::error::StoreError;
 use crate::store::replica::Replica;
-use crate::values::digest::Digest;
+use crate::values::digest::{Digest, Hasher};
 use crate::values::relpath::RelPath;
 
 /// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
@@ -37,22 +37,51 @@ impl Replica {
     /// Reads an object and verifies it.
     pub(super) fn object(&self, object: ObjectRef) -> Result<Bytes, StoreError> {
         let path = object.object.path();
-        let damaged = |found, found_bytes| StoreError::Damaged {
-            path: self.shown(&path),
+        let bytes = match self.storage().get_known(&path, object.bytes, object.object.digest) {
+            Err(StorageError::TooLarge { found, .. }) => return Err(self.damaged(object, None, found)),
+            read => read?,
+        };
+        self.check_bytes(object, Digest::of(&bytes), bytes.len() as u64)?;
+        Ok(bytes)
+    }
+
+    /// Hands the bytes of an object to `visit`, one piece after another, and verifies them meanwhile: they are those of
+    /// the object only if this succeeds.
+    pub(super) fn scan_object(&self, object: ObjectRef, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        // What is fetched may also come from a cache or from another bucket.
+        if self.is_remote() {
+            visit(&self.object(object)?);
+            return Ok(());
+        }
+        let path = object.object.path();
+        let found_bytes = self.storage().size(&path)?;
+        if found_bytes > object.bytes {
+            return Err(self.damaged(object, None, found_bytes));
+        }
+        let mut hasher = Hasher::new();
+        // The file may grow while it is read.
+        let read = self.storage().scan(&path, object.bytes.saturating_add(1), &mut |piece| {
+            hasher.update(piece);
+            visit(piece);
+        })?;
+        self.check_bytes(object, hasher.finish(), read)
+    }
+
+    fn check_bytes(&self, object: ObjectRef, found: Digest, found_bytes: u64) -> Result<(), StoreError> {
+        match found == object.object.digest && found_bytes == object.bytes {
+            true => Ok(()),
+            false => Err(self.damaged(object, Some(found), found_bytes)),
+        }
+    }
+
+    fn damaged(&self, object: ObjectRef, found: Option<Digest>, found_bytes: u64) -> StoreError {
+        StoreError::Damaged {
+            path: self.shown(&object.object.path()),
             expected: object.object.digest,
             expected_bytes: object.bytes,
             found,
             found_bytes,
-        };
-        let bytes = match self.storage().get_known(&path, object.bytes, object.object.digest) {
-            Err(StorageError::TooLarge { found, .. }) => return Err(damaged(None, found)),
-            read => read?,
-        };
-        let (found, found_bytes) = (Digest::of(&bytes), bytes.len() as u64);
-        if found != object.object.digest || found_bytes != object.bytes {
-            return Err(damaged(Some(found), found_bytes));
         }
-        Ok(bytes)
     }
 
     /// Fails if an object is missing or has another size.
@@ -60,13 +89,7 @@ impl Replica {
         let path = object.object.path();
         match self.storage().size(&path)? {
             found_bytes if found_bytes == object.bytes => Ok(()),
-            found_bytes => Err(StoreError::Damaged {
-                path: self.shown(&path),
-                expected: object.object.digest,
-                expected_bytes: object.bytes,
-                found: None,
-                found_bytes,
-            }),
+            found_bytes => Err(self.damaged(object, None, found_bytes)),
         }
     }
 

@@ -42,11 +42,6 @@ impl SegmentReader {
         self.table.rows()
     }
 
-    /// Returns the number of the only checkpoint that the segment belongs to, as the file has it.
-    pub fn owner(&self) -> Option<&str> {
-        self.table.owner()
-    }
-
     /// Skips what quickly turns out to have no row of `task`. Rows of other tasks may still come.
     ///
     /// What is skipped is not checked, and the statistics of the file decide: this is for looking at a task, not for

@@ -8,11 +8,12 @@ use crate::format::index::IndexRow;
 use crate::format::key_shape::KeyShape;
 use crate::format::parquet::values::ValuesWriter;
 use crate::format::rows::Row;
-use crate::format::segment::{SegmentReader, SegmentWriter};
-use crate::ops::read::{ReadError, Selection, Snapshot, key_values};
+use crate::format::segment::{SegmentFooter, SegmentWriter};
+use crate::ops::read::{Selection, Snapshot, key_values};
 use crate::ops::restore::error::RestoreError;
 use crate::ops::restore::exported_file::ExportedFile;
 use crate::ops::restore::job_output::JobOutput;
+use crate::ops::restore::segment_copy::SegmentCopy;
 use crate::ops::restore::target::Target;
 use crate::store::Store;
 use crate::values::digest::{Digest, Hasher};
@@ -117,6 +118,10 @@ fn export_shards(
             progress.advance(chain.iter().map(|row| row.bytes).sum());
             return Ok(file);
         }
+        if let Some(file) = copy_base(store, &plan.snapshot, chain, &name, target)? {
+            progress.advance(file.bytes);
+            return Ok(file);
+        }
         let (bytes, digest, rows) = shard_table(store, &plan.snapshot, chain, progress)?;
         let mut writer = target.create(&name)?;
         writer.write(&bytes)?;
@@ -127,6 +132,30 @@ fn export_shards(
     files.into_iter().collect()
 }
 
+/// Copies the segment of a shard that has only a base, without tombstones: rows have one encoding, so writing them again
+/// would give the same file. Returns nothing if that is not so.
+fn copy_base(
+    store: &Store,
+    snapshot: &Snapshot,
+    chain: &[IndexRow],
+    name: &str,
+    target: &Target,
+) -> Result<Option<ExportedFile>, RestoreError> {
+    let ([base], None) = (chain, &snapshot.manifest().key) else { return Ok(None) };
+    if base.tombstones != 0 {
+        return Ok(None);
+    }
+    let begin = || SegmentCopy::begin(target, name, base.bytes);
+    let (file, end) = snapshot.copy_object(store, base.object_ref(), begin, SegmentCopy::append)?.finish()?;
+    match SegmentFooter::read(end, snapshot.codec.columns()) {
+        Ok(footer) if footer.rows == base.rows && footer.owner.is_none() => {}
+        _ => return Ok(None),
+    }
+    let copied = ExportedFile { name: name.to_owned(), rows: base.rows, bytes: base.bytes, kept: false };
+    file.complete(&copied, base.object.digest)?;
+    Ok(Some(copied))
+}
+
 /// Returns the Parquet file of one shard's rows, its SHA-256, and how many rows they are.
 fn shard_table(
     store: &Store,
@@ -135,16 +164,6 @@ fn shard_table(
     progress: &dyn Progress,
 ) -> Result<(Bytes, Digest, u64), RestoreError> {
     let columns = snapshot.codec.columns();
-    if let ([base], None) = (chain, &snapshot.manifest().key) {
-        let bytes = snapshot.object(store, base.object_ref())?;
-        let table = SegmentReader::open(bytes.clone(), columns)
-            .map_err(|source| ReadError::Table { path: base.object.path().to_string(), source })?;
-        // Rows have one encoding: writing them again would give the same file.
-        if base.tombstones == 0 && table.rows() == base.rows && table.owner().is_none() {
-            progress.advance(base.bytes);
-            return Ok((bytes, base.object.digest, base.rows));
-        }
-    }
     if let Some(shape) = &snapshot.manifest().key {
         return shard_table_of_parts(store, snapshot, shape, chain, progress);
     }

@@ -7,6 +7,7 @@ mod job_output;
 #[cfg(feature = "s3")]
 mod prefix;
 mod rollback;
+mod segment_copy;
 mod staging;
 mod target;
 

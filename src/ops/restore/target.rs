@@ -15,8 +15,9 @@ use crate::ops::restore::prefix::Prefix;
 #[cfg(feature = "s3")]
 use crate::storage::bucket::objects::Upload;
 
-/// The number of bytes that are written to a file at once.
-const BUFFER_BYTES: usize = 1 << 20;
+/// The number of bytes that are written to a file at once. The pieces of an object that is copied have as many, and so
+/// go to the file without a copy in the buffer.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// A place that is being filled.
 pub(super) enum Target {
