@@ -10,7 +10,7 @@ use crate::format::segment::merge::Merge;
 use crate::format::sketch;
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::verify::chains::Chain;
-use crate::ops::verify::read_object::read_object;
+use crate::ops::verify::read_object::{Buffers, read_object};
 use crate::store::Store;
 use crate::values::id::Sequence;
 use crate::values::value::{Column, Value};
@@ -40,12 +40,13 @@ pub(super) fn refused_rows(
     manifest: &Manifest,
     chain: &Chain,
     intact: &HashSet<ObjectName>,
+    buffers: &Buffers,
     users: &[Sequence],
 ) -> Findings {
     let mut findings = Findings::default();
     let mut sources = Vec::with_capacity(chain.rows.len());
     for row in &chain.rows {
-        let bytes = match read_object(store, row.object_ref(), intact) {
+        let bytes = match read_object(store, row.object_ref(), intact, buffers) {
             Ok(bytes) => bytes,
             Err(error) => {
                 findings.note_refusal(&error);

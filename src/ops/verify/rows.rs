@@ -12,7 +12,7 @@ use crate::format::segment::keys;
 use crate::format::segment::keys::KeyBatch;
 use crate::ops::finding::{FindingCode, Findings, Subject};
 use crate::ops::verify::chains::{Chain, group};
-use crate::ops::verify::read_object::read_object;
+use crate::ops::verify::read_object::{Buffers, read_object};
 use crate::ops::verify::refused_rows::refused_rows;
 use crate::ops::verify::segment_rows::SegmentRows;
 use crate::store::{RootRead, Store, StoreError};
@@ -41,9 +41,10 @@ pub(super) fn check_rows(
     findings: &mut Findings,
 ) -> u64 {
     let groups = group(roots, chains);
+    let buffers = Buffers::default();
     let checked = parallel::map(&groups, |group| {
         let chains: Vec<&Chain> = group.iter().map(|&index| &chains[index]).collect();
-        check_group(store, roots, &chains, intact, progress)
+        check_group(store, roots, &chains, intact, &buffers, progress)
     });
     let mut read_bytes = 0u64;
     let mut checks: Vec<Option<ChainCheck>> = chains.iter().map(|_| None).collect();
@@ -79,15 +80,16 @@ fn check_group(
     roots: &[RootRead],
     chains: &[&Chain],
     intact: &HashSet<ObjectName>,
+    buffers: &Buffers,
     progress: &dyn Progress,
 ) -> (Vec<ChainCheck>, u64) {
-    if let Ok(checks) = check_chains(store, roots, chains, intact, progress) {
+    if let Ok(checks) = check_chains(store, roots, chains, intact, buffers, progress) {
         return (checks, chains[0].bytes());
     }
     // Damage in the longest chain must not hide what is wrong in a shorter one.
     let (mut checks, mut read_bytes) = (Vec::new(), 0u64);
     for chain in chains {
-        match check_chains(store, roots, &[chain], intact, progress) {
+        match check_chains(store, roots, &[chain], intact, buffers, progress) {
             Ok(alone) => {
                 checks.extend(alone);
                 read_bytes = read_bytes.saturating_add(chain.bytes());
@@ -105,6 +107,7 @@ fn check_chains(
     roots: &[RootRead],
     chains: &[&Chain],
     intact: &HashSet<ObjectName>,
+    buffers: &Buffers,
     progress: &dyn Progress,
 ) -> Result<Vec<ChainCheck>, Findings> {
     let longest = chains[0];
@@ -125,7 +128,7 @@ fn check_chains(
         let has_refused = can_refuse && (0..batch.len()).any(|row| is_refused(batch.key(row)));
         seen.borrow_mut()[place].observe(batch, &longest.rows[place], has_refused, owner);
     };
-    let live = count_live_keys(store, &manifest.columns, longest, intact, progress, &inspect)
+    let live = count_live_keys(store, &manifest.columns, longest, intact, buffers, progress, &inspect)
         .map_err(|error| error.into_findings(users(longest, roots)))?;
     // Progress counts the other chains too.
     progress.advance(chains[1..].iter().fold(0, |sum, chain| sum.saturating_add(chain.bytes())));
@@ -133,7 +136,7 @@ fn check_chains(
     let check = |chain: &&Chain| {
         let mut findings = row_findings(chain, &seen, &users(chain, roots));
         if seen[..chain.rows.len()].iter().any(|seen| seen.is_suspicious) {
-            findings.append(refused_rows(store, manifest, chain, intact, &users(chain, roots)));
+            findings.append(refused_rows(store, manifest, chain, intact, buffers, &users(chain, roots)));
         }
         ChainCheck { live_keys: Some(live[chain.rows.len() - 1]), findings }
     };
@@ -190,6 +193,7 @@ fn count_live_keys(
     columns: &[Column],
     chain: &Chain,
     intact: &HashSet<ObjectName>,
+    buffers: &Buffers,
     progress: &dyn Progress,
     inspect: &dyn Fn(usize, &KeyBatch),
 ) -> Result<Vec<u64>, ChainError> {
@@ -197,9 +201,11 @@ fn count_live_keys(
     let failed = Cell::new(0);
     let failed = &failed;
     let mut sources = Vec::with_capacity(chain.rows.len());
+    let mut objects = Vec::with_capacity(chain.rows.len());
     for (place, row) in chain.rows.iter().enumerate() {
-        let bytes = read_object(store, row.object_ref(), intact).map_err(ChainError::Store)?;
+        let bytes = read_object(store, row.object_ref(), intact, buffers).map_err(ChainError::Store)?;
         progress.advance(row.bytes);
+        objects.push(bytes.clone());
         let reader = SegmentReader::open(bytes, columns).map_err(|source| table_error(place, source))?;
         sources.push(reader.into_keys().inspect(move |batch| match batch {
             Ok(batch) => inspect(place, batch),
@@ -207,5 +213,7 @@ fn count_live_keys(
         }));
     }
     let base = sources.remove(0);
-    keys::count_live(base, sources).map_err(|source| table_error(failed.get(), source))
+    let live = keys::count_live(base, sources).map_err(|source| table_error(failed.get(), source))?;
+    buffers.put(objects);
+    Ok(live)
 }
