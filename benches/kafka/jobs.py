@@ -23,7 +23,13 @@ LOGGING = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
 
 
 def run_whole(command, **options):
-    return run(['timeout', '--signal=KILL', LIMIT, *command], **options)
+    begun = time.monotonic()
+    try:
+        return run(['timeout', '--signal=KILL', LIMIT, *command], **options)
+    except Failed as error:
+        if time.monotonic() - begun < LIMIT:
+            raise
+        raise Failed('it had not ended after %d s' % LIMIT) from error
 
 
 class Job:

@@ -1,0 +1,152 @@
+//! Workers that cannot reach the brokers, or the store, for a while. What they have sent arrives later.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::runs::records;
+use super::shared_outputs::{self, ONCE, has_each_once};
+use super::workers::{self, MESSAGES, NAMES, PARTITIONS, end, proves, start, until};
+use crate::support::kafka::{Broker, free_port};
+use crate::support::random::Random;
+use crate::support::wire::Wire;
+use crate::support::{Ending, Env};
+
+/// Some of these times are shorter than what the others take to notice, and some are longer.
+const CUTS: [u64; 4] = [300, 3_000, 9_000, 12_000];
+
+/// Starts worker c, which reads another job file, with more of an environment.
+fn start_apart(env: &Env, variables: &[(&str, &str)]) -> Ending {
+    let stderr = fs::File::options().create(true).append(true).open(env.path("stderr-c")).expect("created");
+    let mut command = env.command(&["run", "apart.yaml", "--worker", "c"]);
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    Ending(command.spawn().expect("started"))
+}
+
+/// Starts worker `name` again if it has ended because one of its own requests arrived so late that the brokers took it for
+/// that of another worker with its name.
+fn revive(env: &Env, name: &str, worker: &mut Ending, again: impl Fn() -> Ending) {
+    if let Some(status) = worker.0.try_wait().expect("waited") {
+        let said = env.read(&format!("stderr-{name}"));
+        assert_eq!(status.code(), Some(4), "{said}");
+        assert!(said.contains("error: another worker with the same name has joined the group"), "{said}");
+        *worker = again();
+    }
+}
+
+fn all_have_partitions(env: &Env) {
+    until(env, "all have partitions", || {
+        NAMES.iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+    });
+}
+
+/// Cuts the wire, again and again, while `more` messages are sent. Calls `revive` after each time.
+fn cut_while_sending(env: &Env, wire: &Wire, mut more: impl FnMut(u64) -> u64, mut revive: impl FnMut()) -> u64 {
+    let (mut random, mut total) = (Random(5), 0);
+    for millis in CUTS {
+        std::thread::scope(|scope| {
+            let cut = scope.spawn(|| wire.cut_for(Duration::from_millis(millis)));
+            while !cut.is_finished() {
+                more(60);
+                std::thread::sleep(Duration::from_millis(random.below(150)));
+            }
+        });
+        total = more(60);
+        until(env, "all is applied", || {
+            revive();
+            records(env) == total
+        });
+    }
+    total
+}
+
+#[test]
+fn a_worker_that_cannot_reach_the_brokers_is_replaced_and_returns_and_all_wait_for_brokers_that_start_again() {
+    let wire = Wire::to(free_port());
+    let Some(mut broker) = Broker::start_behind(&wire) else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    workers::job(&env, &broker, &topic, "job.yaml", "", "store");
+    env.write("apart.yaml", env.read("job.yaml").replace(&broker.address(), &wire.address()));
+    let mut workers = [start(&env, "a"), start(&env, "b"), start_apart(&env, &[])];
+    all_have_partitions(&env);
+    let mut total = cut_while_sending(&env, &wire, MESSAGES.in_turn(&broker, &topic), || {
+        revive(&env, "c", &mut workers[2], || start_apart(&env, &[]));
+    });
+    for millis in [0, 8_000] {
+        broker.kill();
+        std::thread::sleep(Duration::from_millis(millis));
+        broker.start_again();
+        MESSAGES.send(&broker, &topic, total, total + 300);
+        total += 300;
+        until(&env, "all is applied again", || records(&env) == total);
+    }
+    workers.into_iter().for_each(|worker| end(&env, worker));
+    assert!(env.read("stderr-c").matches("has partition").count() > 1, "{}", env.read("stderr-c"));
+    proves(&env, &broker, &topic, total);
+}
+
+#[test]
+fn workers_that_cannot_reach_the_brokers_send_each_row_once() {
+    let wire = Wire::to(free_port());
+    let Some(broker) = Broker::start_behind(&wire) else { return };
+    let (env, input, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
+    shared_outputs::job(&env, &broker, &input, &output);
+    env.write("job.yaml", env.read("job.yaml").replace(&broker.address(), &wire.address()));
+    let mut workers = NAMES.map(|name| start(&env, name));
+    all_have_partitions(&env);
+    let total = cut_while_sending(&env, &wire, ONCE.in_turn(&broker, &input), || {
+        for (name, worker) in NAMES.into_iter().zip(&mut workers) {
+            revive(&env, name, worker, || start(&env, name));
+        }
+    });
+    workers.into_iter().for_each(|worker| end(&env, worker));
+    has_each_once(&env, &broker, &output, &ONCE, total);
+}
+
+#[test]
+#[cfg(feature = "s3")]
+fn a_worker_that_cannot_reach_the_store_is_replaced_and_counts_nothing_twice() {
+    let (Some(broker), Some(bucket)) = (Broker::shared(), crate::support::bucket::Bucket::fresh()) else { return };
+    let (mut env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    bucket.reach_from(&mut env);
+    let endpoint = bucket.variable("AWS_ENDPOINT_URL");
+    let port = endpoint.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok());
+    let Some(port) = port.filter(|_| endpoint.starts_with("http://127.0.0.1:")) else { return };
+    let wire = Wire::to(port);
+    let behind = format!("http://{}", wire.address());
+    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    workers::job(&env, broker, &topic, "job.yaml", "", &store);
+    env.write("apart.yaml", env.read("job.yaml"));
+    let applied = |env: &Env| {
+        let view = env.run(&["inspect", &store, "--json"]).stdout;
+        let view: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
+        view["totals"]["records"].as_u64().unwrap_or_default()
+    };
+    let (a, b) = (start(&env, "a"), start(&env, "b"));
+    let variables = [("AWS_ENDPOINT_URL", behind.as_str())];
+    let mut c = start_apart(&env, &variables);
+    all_have_partitions(&env);
+    let mut more = MESSAGES.in_turn(broker, &topic);
+    let mut random = Random(6);
+    for millis in CUTS {
+        std::thread::scope(|scope| {
+            let cut = scope.spawn(|| wire.cut_for(Duration::from_millis(millis)));
+            while !cut.is_finished() {
+                more(60);
+                std::thread::sleep(Duration::from_millis(random.below(150)));
+            }
+        });
+        let total = more(60);
+        // It may have given up.
+        if let Some(status) = c.0.try_wait().expect("waited") {
+            assert_eq!(status.code(), Some(4), "{}", env.read("stderr-c"));
+            c = start_apart(&env, &variables);
+        }
+        until(&env, "all is applied", || applied(&env) == total);
+    }
+    let total = more(60);
+    until(&env, "all is applied", || applied(&env) == total);
+    [a, b, c].into_iter().for_each(|worker| end(&env, worker));
+    env.run(&["copy", &store, "--to", "store"]).expect(0);
+    proves(&env, broker, &topic, total);
+}
