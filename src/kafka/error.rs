@@ -23,6 +23,10 @@ pub enum KafkaError {
     /// Messages were not sent; another try may succeed.
     #[error("cannot send to topic `{topic}`: {reason}")]
     Unsent { topic: String, reason: String },
+    /// Another member of a group has the name of this one. It may also be a late request of this one that the brokers take for
+    /// another: they do not tell them apart.
+    #[error("another worker with the same name has joined the group `{group}`")]
+    Replaced { group: String },
     /// Another writer has the name of this one.
     #[error("cannot write to topic `{topic}`: another run of this job writes to it by now (as `{name}`)")]
     Fenced { topic: String, name: String },

@@ -9,7 +9,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError as ClientError;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::kafka::client::{create, is_final, refused, set_all};
 use crate::kafka::error::KafkaError;
@@ -20,6 +20,7 @@ use crate::values::lock::lock;
 /// A member of a group. It reads no messages: it only learns which partitions are its own.
 pub struct Member {
     settings: Settings,
+    group: String,
     consumer: BaseConsumer<Divisions>,
 }
 
@@ -77,24 +78,26 @@ impl Member {
             config.set("group.instance.id", name);
         }
         let consumer = create(&config, Divisions::default())?;
-        let member = Member { settings: settings.clone(), consumer };
+        let member = Member { settings: settings.clone(), group: group.to_owned(), consumer };
         member.consumer.subscribe(&[&settings.topic]).map_err(|error| member.refused(&error))?;
         Ok(member)
     }
 
     /// Waits for news for at most `patience`. It has to be called every few seconds for the group to know that the member
     /// is alive.
+    ///
+    /// Fails with [`KafkaError::Replaced`] if the brokers say that another member has its name.
     pub fn poll(&self, patience: Duration) -> Result<Vec<Division>, KafkaError> {
         if let Some(Err(error)) = self.consumer.poll(patience)
             && is_final(error.rdkafka_error_code())
         {
             return Err(self.refused(&error));
         }
-        // Such as that another member has the name.
-        if let Some((_, reason)) = self.consumer.client().fatal_error() {
-            return Err(KafkaError::Refused { topic: self.settings.topic.clone(), reason });
+        match self.consumer.client().fatal_error() {
+            None => Ok(std::mem::take(&mut lock(&self.consumer.context().news))),
+            Some((RDKafkaErrorCode::FencedInstanceId, _)) => Err(KafkaError::Replaced { group: self.group.clone() }),
+            Some((_, reason)) => Err(KafkaError::Refused { topic: self.settings.topic.clone(), reason }),
         }
-        Ok(std::mem::take(&mut lock(&self.consumer.context().news)))
     }
 
     /// Lets go of the partitions that were taken.

@@ -7,6 +7,8 @@ mod example;
 #[cfg(feature = "kafka")]
 mod keyed;
 #[cfg(feature = "kafka")]
+mod network;
+#[cfg(feature = "kafka")]
 mod operations;
 #[cfg(feature = "kafka")]
 mod outputs;

@@ -15,13 +15,13 @@ use crate::support::random::Random;
 use crate::support::{Ending, Env};
 
 /// Messages each of which has a key of its own, so no later row makes up for one that is missing.
-const ONCE: Keyed = Keyed { keys: 1_000_000, partitions: PARTITIONS };
+pub(super) const ONCE: Keyed = Keyed { keys: 1_000_000, partitions: PARTITIONS };
 
 /// Keys whose messages take longer to send than to commit.
 const MANY: u64 = 60_000;
 
 /// Writes the job of workers that read `input` and write `output`.
-fn job(env: &Env, broker: &Broker, input: &str, output: &str) {
+pub(super) fn job(env: &Env, broker: &Broker, input: &str, output: &str) {
     workers::job(env, broker, input, "job.yaml", "", "store");
     let text = env.read("job.yaml");
     env.write("job.yaml", format!("{text}output: {{kafka: {{topic: {output}}}, emit: changes}}\n"));
@@ -41,7 +41,7 @@ fn latest(messages: &[Received]) -> Rows {
 
 /// Proves that the topic has the rows of each checkpoint once, and last those of the state of the first `sent` messages.
 #[track_caller]
-fn has_each_once(env: &Env, broker: &Broker, output: &str, messages: &Keyed, sent: u64) {
+pub(super) fn has_each_once(env: &Env, broker: &Broker, output: &str, messages: &Keyed, sent: u64) {
     proves(env, broker, output);
     assert_eq!(latest(&committed(broker, output)), messages.expected(sent));
     assert_eq!(state(env), messages.expected(sent));

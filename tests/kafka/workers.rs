@@ -137,7 +137,7 @@ pub(super) fn finish(env: &Env, mut workers: [Option<Ending>; 3], sent: u64) {
 
 /// Proves that the store has the state of all messages before `end`, as a single worker makes it.
 #[track_caller]
-fn proves(env: &Env, broker: &Broker, topic: &str, messages: u64) {
+pub(super) fn proves(env: &Env, broker: &Broker, topic: &str, messages: u64) {
     assert_eq!(state(env), MESSAGES.expected(messages), "{}", logs(env));
     env.run(&["verify", "--deep", "store"]).expect(0);
     job(env, broker, topic, "alone.yaml", ", until: latest", "alone");
@@ -353,6 +353,8 @@ fn the_older_of_two_workers_with_one_name_ends() {
         status.is_some()
     });
     assert_eq!(status.and_then(|status| status.code()), Some(4), "{}", logs(&env));
+    let said = format!("another worker with the same name has joined the group `j-{topic}`");
+    assert!(env.read("stderr-b").contains(&said), "{}", logs(&env));
     until(&env, "the newer one has partitions", || env.read("stderr-a").contains("has partition"));
     end(&env, newer);
 }

@@ -23,6 +23,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 use super::repository;
+use super::wire::Wire;
 
 /// How long a broker may take to start or to answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -82,6 +83,16 @@ impl Broker {
 
     /// Starts a broker of its own.
     pub fn start() -> Option<Broker> {
+        Broker::start_with("", "")
+    }
+
+    /// Does the same. Clients that are given the port of `wire` reach it through that only.
+    pub fn start_behind(wire: &Wire) -> Option<Broker> {
+        let (port, target) = (wire.port(), wire.target());
+        Broker::start_with(&format!(",WIRE://127.0.0.1:{target}"), &format!(",WIRE://127.0.0.1:{port}"))
+    }
+
+    fn start_with(listeners: &str, advertised: &str) -> Option<Broker> {
         let Some(jars) = jars() else {
             let required = env::var_os("CKPT_REQUIRE_KAFKA").is_some_and(|value| value == "1");
             assert!(!required, "CKPT_REQUIRE_KAFKA=1, and no broker was found");
@@ -93,8 +104,9 @@ impl Broker {
         let data = dir.path().join("data");
         let config = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,WIRE:PLAINTEXT\ncontroller.listener.names=CONTROLLER\n\
              log.dirs={}\noffsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n\
              transaction.state.log.num.partitions=1\ntransaction.state.log.replication.factor=1\n\
              transaction.state.log.min.isr=1\nauto.create.topics.enable=false\nlog.cleaner.enable=false\n",

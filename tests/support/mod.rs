@@ -33,6 +33,8 @@ pub mod simulated;
 pub mod store_builder;
 pub mod terminal;
 pub mod turns;
+#[cfg(feature = "kafka")]
+pub mod wire;
 pub mod writers;
 
 /// A directory of its own, and the binary with a cleared environment in it.

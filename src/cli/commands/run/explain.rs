@@ -110,6 +110,10 @@ pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
         RunError::Input(InputError::Kafka(KafkaError::UnknownTopic { ref topic })) => {
             in_job_file("input.kafka.topic", Some(topic), error.to_string())
         }
+        RunError::Input(InputError::Kafka(KafkaError::Replaced { .. })) => {
+            CliError::of(Exit::Failed, &error).hint("give each worker a name of its own: `--worker NAME`")
+                .hint("if there is no other, its own request may have been on its way for long: start it again")
+        }
         RunError::Input(InputError::Kafka(KafkaError::Away { .. })) => CliError::of(Exit::Failed, &error)
             .hint(format!("check `input: kafka: brokers` in {job}, and whether the brokers run"))
             .hint(RESUMES),

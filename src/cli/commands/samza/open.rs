@@ -95,6 +95,7 @@ pub(super) fn explain_topic(error: KafkaError, missing: &str) -> CliError {
         KafkaError::Refused { .. }
         | KafkaError::Unwritable { .. }
         | KafkaError::Unsent { .. }
+        | KafkaError::Replaced { .. }
         | KafkaError::Fenced { .. } => CliError::of(Exit::Failed, &error),
     }
 }
