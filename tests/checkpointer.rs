@@ -69,6 +69,7 @@ fn facts(timeout: Option<Duration>) -> JobFacts {
         key: None,
         columns: columns(),
         share: None,
+        batch: None,
         max_bad: None,
         block_bytes: 256 * 1024,
         timeout,

@@ -8,7 +8,7 @@
 //! By default each test tries a sample, chosen by `CKPT_SEED`; `CKPT_FAULTS=all` tries everything.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ckpt::storage::Storage;
@@ -61,11 +61,12 @@ use Step::{Kill, Run};
 /// Does what `terms` say, and starts again when another worker has a task. Gives up if the storage does not answer. What it
 /// has in memory at the end of a term, it uses in the next one.
 fn work(place: &Arc<dyn Storage>, name: &str, terms: Terms, log: &Arc<Log>) {
+    let Ok(new) = log.new_batch(place) else { return };
     let kept = Arc::default();
     for &(share, commits) in terms {
         let (mut left, mut tries) = (commits, TRIES);
         while left > 0 {
-            let mut term = match Term::start(Arc::clone(place), name, Some((share, &kept)), log) {
+            let mut term = match Term::start(Arc::clone(place), name, Some((share, &kept)), new.as_ref(), log) {
                 Ok(term) => term,
                 Err(error) => {
                     log.failures.lock().expect("no panic").push(error);
@@ -79,6 +80,7 @@ fn work(place: &Arc<dyn Storage>, name: &str, terms: Terms, log: &Arc<Log>) {
             while left > 0 {
                 match term.commit() {
                     Outcome::Committed => left -= 1,
+                    Outcome::Complete => return,
                     Outcome::Rival => break,
                     Outcome::Failed if tries > 1 => tries -= 1,
                     Outcome::Failed => return,
@@ -108,6 +110,8 @@ struct Play {
     records: Records,
     /// Whether the workers publish files.
     publishes: bool,
+    /// Whether they read batches.
+    in_batches: bool,
     /// Whether no worker may fail to start or to commit.
     none_fails: bool,
 }
@@ -120,6 +124,7 @@ impl Play {
             outage: None,
             records: Records::Counting,
             publishes: false,
+            in_batches: false,
             none_fails: false,
         }
     }
@@ -129,10 +134,18 @@ impl Play {
         Play { publishes: true, ..self }
     }
 
+    /// Returns the same with workers that read batches.
+    fn in_batches(self) -> Play {
+        Play { in_batches: true, ..self }
+    }
+
     /// Performs it, and checks the store.
     fn perform(&self, before: &Place) -> Performed {
         let context = format!("{self:?}");
-        let (place, log) = (before.copied(), Arc::new(Log::new(self.records, self.publishes)));
+        let mut log = Log::new(self.records, self.publishes);
+        log.asked = self.in_batches.then(AtomicU64::default);
+        let log = Arc::new(log);
+        let place = before.copied();
         let start = |(number, &actor): (usize, &Actor)| {
             let outage = self.outage.clone().filter(|(of, _)| *of == number).map(|(_, outage)| outage);
             let log = Arc::clone(&log);
@@ -166,13 +179,15 @@ impl Play {
         }
         processes.iter().for_each(Process::deliver);
         chain.look(&place, &log, &context);
+        let completed = chain.completed();
         check::continue_alone(&place, &log, &mut chain, &context);
         if self.none_fails {
             let failed = log.failures.lock().expect("no panic");
             assert!(failed.is_empty(), "{context}: {failed:?}");
         }
         let calls = processes.iter().map(Process::calls).collect();
-        Performed { calls, rivals: log.rivals.load(Ordering::SeqCst), kept: log.kept.load(Ordering::SeqCst) }
+        let (rivals, kept) = (log.rivals.load(Ordering::SeqCst), log.kept.load(Ordering::SeqCst));
+        Performed { calls, rivals, kept, completed }
     }
 }
 
@@ -184,6 +199,8 @@ struct Performed {
     rivals: i64,
     /// How many partitions were not loaded at a start, because the worker had them in memory.
     kept: u64,
+    /// How many batches were completed before a run alone continued.
+    completed: usize,
 }
 
 /// Performs `play` for each pair of a call of the first and a call of the second actor: the first one sleeps before its call
@@ -469,4 +486,51 @@ fn files_of_commits_without_an_answer_are_published_if_they_happened() {
         }
         plays
     });
+}
+
+const READERS: [Actor; 3] =
+    [Worker("a", &[(&[0, 1], 5)]), Worker("b", &[(&[2, 3], 5)]), Worker("c", &[(&[0, 1, 2, 3], 8)])];
+
+#[test]
+fn workers_of_a_batch_read_to_the_ends_that_one_of_them_has_committed() {
+    for before in Place::both(Records::Counting) {
+        // The first two complete the batch of the first one, and the third one begins the next.
+        let one_by_one = [Run(0, ALL), Run(1, ALL), Run(2, ALL)];
+        assert_eq!(Play::of(&READERS, &one_by_one).in_batches().perform(&before).completed, 2);
+    }
+    perform_all("batches", 4 * SAMPLE, Records::Counting, &mut Random(seed(0x0973)), |before| {
+        let calls = Play::of(&READERS, &[]).in_batches().perform(before).calls;
+        let mut plays = Vec::new();
+        for (first, second) in (0..calls[0]).flat_map(|a| (0..calls[1]).map(move |b| (a, b))) {
+            for killed in [false, true] {
+                let mut steps = vec![Run(0, first), Run(1, second)];
+                steps.extend(killed.then_some(Kill(0)));
+                steps.extend([Run(2, ALL), Run(1, ALL), Run(0, ALL)]);
+                plays.push(Play::of(&READERS, &steps).in_batches());
+            }
+        }
+        plays
+    });
+}
+
+#[test]
+fn workers_of_batches_that_take_turns_at_random_cut_all_partitions_at_one_place() {
+    let actors = [READERS[0], READERS[1], READERS[2], RollBack(3)];
+    let cases = if crate::crash::tries_all() { 2000 } else { 4 * SAMPLE };
+    let mut random = Random(seed(0x0974));
+    for before in Place::both(Records::Counting) {
+        let (mut rivals, mut completed) = (0, 0);
+        for _ in 0..cases {
+            let mut steps: Vec<Step> = (0..12).map(|_| Run(random.below(3) as usize, 1 + random.below(60))).collect();
+            match random.below(3) {
+                0 => steps.push(Kill(random.below(2) as usize)),
+                1 => steps.insert(random.below(12) as usize, Run(3, ALL)),
+                _ => {}
+            }
+            let performed = Play::of(&actors, &steps).in_batches().perform(&before);
+            (rivals, completed) = (rivals + performed.rivals, completed + performed.completed);
+        }
+        assert!(completed > 0, "{before}: no batch was completed");
+        println!("batches at random, {before}: {cases} plays, {rivals} rivals, {completed} batches");
+    }
 }

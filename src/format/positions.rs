@@ -1,5 +1,6 @@
 //! The positions of a checkpoint: a Parquet table with one row per partition and cut.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -71,6 +72,17 @@ pub struct MessagePosition {
     pub leader_epoch: Option<u32>,
     /// The offset of the last message that was applied, of which the fingerprint is; nothing if there was none.
     pub proof_offset: Option<u64>,
+    /// In a batch of several workers, the offset that it ends before.
+    pub batch_end: Option<u64>,
+}
+
+/// Where a batch of several workers ends: the offset that it ends before in each partition, by task.
+pub type BatchEnds = BTreeMap<u32, u64>;
+
+/// Returns where the batch ends that the checkpoint with the positions `rows` is part of, if it is part of one.
+pub fn batch_ends<'a>(rows: impl IntoIterator<Item = &'a PositionRow>) -> Option<BatchEnds> {
+    let ends = rows.into_iter().map(|row| Some((row.task?, row.message.as_ref()?.batch_end?)));
+    ends.collect::<Option<BatchEnds>>().filter(|ends| !ends.is_empty())
 }
 
 impl PositionRow {
@@ -95,6 +107,7 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
         objects: rows.iter().any(|row| row.etag.is_some()),
         packed: rows.iter().any(|row| row.stored_fingerprint.is_some()),
         messages: rows.iter().any(|row| row.message.is_some()),
+        batch: rows.iter().any(|row| row.message.as_ref().is_some_and(|message| message.batch_end.is_some())),
         workers: rows.iter().any(|row| row.committed.is_some()),
     };
     let mut table = TableWriter::new_of(&columns(optional), 0, owner);
@@ -137,6 +150,9 @@ pub fn encode_of(rows: &[PositionRow], owner: &Owner) -> Vec<u8> {
             arrays.push(large(|row| row.message.as_ref().map(|message| message.offset)));
             arrays.push(Arc::new(epochs.collect::<UInt32Array>()));
             arrays.push(large(|row| row.message.as_ref()?.proof_offset));
+        }
+        if optional.batch {
+            arrays.push(large(|row| row.message.as_ref()?.batch_end));
         }
         if optional.workers {
             let workers = rows.iter().map(|row| Some(row.committed.as_ref()?.worker.as_str()));
@@ -191,19 +207,22 @@ struct Optional {
     packed: bool,
     /// Of jobs that read topics.
     messages: bool,
+    /// Of batches of several workers.
+    batch: bool,
     /// Of jobs that several workers run.
     workers: bool,
 }
 
 impl Optional {
     fn all() -> impl Iterator<Item = Optional> {
-        (1..64).map(|bits| Optional {
+        (1..128).map(|bits| Optional {
             time: bits & 1 > 0,
             following: bits & 2 > 0,
             objects: bits & 4 > 0,
             messages: bits & 8 > 0,
             workers: bits & 16 > 0,
             packed: bits & 32 > 0,
+            batch: bits & 64 > 0,
         })
     }
 }
@@ -238,6 +257,9 @@ fn columns(optional: Optional) -> Vec<TableColumn> {
         columns.push(TableColumn::nullable("leader_epoch", ColumnKind::UInt32));
         columns.push(TableColumn::nullable("proof_offset", ColumnKind::UInt64));
     }
+    if optional.batch {
+        columns.push(TableColumn::nullable("batch_end", ColumnKind::UInt64));
+    }
     if optional.workers {
         columns.push(TableColumn::nullable("worker", ColumnKind::Text));
         columns.push(TableColumn::nullable("committed", ColumnKind::Int));
@@ -269,7 +291,11 @@ fn read_row(batch: &RecordBatch, at: usize) -> Result<PositionRow, String> {
         offset,
         leader_epoch: epoch(),
         proof_offset: large_of("proof_offset"),
+        batch_end: large_of("batch_end"),
     });
+    if message.is_none() && large_of("batch_end").is_some() {
+        return Err("batch_end: expected a topic_offset with it".to_owned());
+    }
     let committed = match (text_of("worker"), signed("committed")) {
         (Some(worker), Some(time)) => Some(WorkerCommit { worker, time }),
         (None, None) => None,

@@ -74,6 +74,9 @@ pub enum RunError {
         /// Whether this worker has committed one since it was given its tasks.
         has_committed: bool,
     },
+    /// The latest checkpoint is part of another batch than this worker reads, which another one has begun or completed.
+    #[error("checkpoint {} is part of another batch", .sequence.0)]
+    OtherBatch { sequence: Sequence },
     /// A restore has made the latest checkpoint. The files that the job has published have to be reconciled with it.
     #[error("checkpoint {} is a rollback", .sequence.0)]
     RolledBack { sequence: Sequence },

@@ -92,6 +92,20 @@ pub enum RunEvent {
         /// Their numbers, ascending.
         partitions: Vec<u32>,
     },
+    /// One of several workers reads a batch: up to the same ends as the others.
+    Batch {
+        /// Whether no checkpoint has the ends yet.
+        is_new: bool,
+        /// How many offsets of all partitions are not in the checkpoint that it resumes from, if that is known.
+        left: Option<u64>,
+    },
+    /// One of several workers has read its partitions to the ends of the batch, and waits for the others.
+    BatchWaits {
+        /// How many partitions are not at their ends in the latest checkpoint.
+        left: u64,
+        /// The partitions of all workers.
+        of: u64,
+    },
     /// Another worker has committed what this one has. It resumes from there.
     Overtaken {
         reason: String,
@@ -169,6 +183,8 @@ pub enum Stage {
     Joining,
     /// The group has given no partitions to the worker.
     Idle,
+    /// The worker has read its partitions to the ends of the batch, and others have not.
+    Waiting,
     /// The store and the input are being opened.
     Opening,
     /// The state of the latest checkpoint is being loaded.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::format::positions::BatchEnds;
 use crate::runner::output::topic::AssumedOutput;
 use crate::runner::process::processor::Processors;
 use crate::runner::state::kept::KeptShards;
 use crate::runner::storage_opener::StorageOpener;
 use crate::runner::wall_clock::WallClock;
+use crate::values::id::Sequence;
 
 /// What a run needs to know besides the job.
 #[derive(Debug, Clone)]
@@ -48,6 +50,18 @@ pub struct Share {
     pub partitions: BTreeSet<u32>,
     /// What it had loaded or made before, which is not loaded again.
     pub kept: Arc<KeptShards>,
+    /// The batch that it may begin, if it reads the topic to an end.
+    pub batch: Option<Arc<NewBatch>>,
+}
+
+/// The batch that one of several workers begins, unless another one was faster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBatch {
+    /// Where the topic ended when the worker started.
+    pub ends: BatchEnds,
+    /// The checkpoint that was the latest then, if it had everything up to an end: the batch that it completed is not the
+    /// worker's. A later one that is complete has completed the worker's own batch.
+    pub after: Option<Sequence>,
 }
 
 /// Requests to a run, which may be set at any time.

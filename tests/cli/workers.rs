@@ -49,7 +49,13 @@ fn commit_of(draft: &mut Draft, partition: &str, worker: &str, time: &str) {
     let row = draft.positions.iter_mut().find(|row| row.partition == partition).expect("it was read");
     let time = time.parse::<jiff::Timestamp>().expect("a time").as_millisecond();
     row.committed = Some(WorkerCommit { worker: worker.to_owned(), time });
-    row.message = Some(MessagePosition { topic_id: None, offset: row.record, leader_epoch: None, proof_offset: None });
+    row.message = Some(MessagePosition {
+        topic_id: None,
+        offset: row.record,
+        leader_epoch: None,
+        proof_offset: None,
+        batch_end: None,
+    });
 }
 
 /// Makes the store `s` of a job of the workers `a` and `b`, whose third partition nobody has read.

@@ -235,7 +235,7 @@ fn commit() -> WorkerCommit {
 }
 
 fn message() -> MessagePosition {
-    MessagePosition { topic_id: None, offset: 5, leader_epoch: None, proof_offset: None }
+    MessagePosition { topic_id: None, offset: 5, leader_epoch: None, proof_offset: None, batch_end: None }
 }
 
 #[rustfmt::skip]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ckpt::format::manifest::Trigger;
+use ckpt::format::positions::{BatchEnds, batch_ends};
 use ckpt::format::store_file::StoreFile;
 use ckpt::ops::finding::Severity;
 use ckpt::ops::verify::{Depth, verify};
@@ -66,7 +67,7 @@ impl Place {
             StoreFile { format: 1, store: StoreId::new([1; 16]), job: "j".to_owned(), created: Timestamp::UNIX_EPOCH };
         Store::create(vec![self.open()], file).expect("created");
         let log = Arc::new(Log::new(records, false));
-        let mut term = Term::start(self.open(), "alone", None, &log).expect("started");
+        let mut term = Term::start(self.open(), "alone", None, None, &log).expect("started");
         for _ in 0..3 {
             assert!(matches!(term.commit(), Outcome::Committed));
         }
@@ -79,6 +80,9 @@ struct Seen {
     sha256: Digest,
     /// For each partition, its offset, and who committed it last and when.
     positions: BTreeMap<u32, (u64, Option<(String, i64)>)>,
+    /// Where its batch ends, if it is part of one, and whether it completes that.
+    ends: Option<BatchEnds>,
+    is_complete: bool,
 }
 
 /// The checkpoints that were seen so far.
@@ -113,6 +117,7 @@ impl Chain {
             (parent, _) => assert!(parent.is_some() || sequence == Sequence::FIRST, "{context}: it has no parent"),
         }
         let is_restored = committed.manifest.trigger == Trigger::Restore;
+        let (is_complete, is_shared) = (committed.manifest.ended, committed.manifest.worker.is_some());
         let (late_in_all, mut late) = (committed.manifest.totals.late, 0);
         let recovered = recover(store, committed, 1).unwrap_or_else(|error| panic!("{context}: {error}"));
         let cuts = log.cuts.lock().expect("no panic").clone();
@@ -136,7 +141,24 @@ impl Chain {
             positions.insert(partition, (offset, commit));
         }
         assert_eq!(late_in_all, late, "{context}: late records");
-        self.0.insert(sequence, Seen { sha256, positions });
+        let ends = batch_ends(recovered.lineage.positions.values());
+        let before = self.0.range(..sequence).next_back().map(|(_, seen)| seen);
+        if let Some(before) = before.filter(|before| is_shared && before.ends.is_some() && !before.is_complete) {
+            assert_eq!(ends, before.ends, "{context}: the ends of a batch that is not complete");
+        }
+        for row in recovered.lineage.positions.values().filter(|_| is_shared) {
+            let end = ends.as_ref().zip(row.task).map(|(ends, task)| ends[&task]);
+            let offset = row.message.as_ref().map(|message| message.offset);
+            assert!(end.is_none() || offset <= end, "{context}: {row:?}");
+            assert!(!(row.ended || is_complete) || (row.ended && offset == end), "{context}: {row:?}");
+        }
+        assert!(!is_shared || log.asked.is_some() == ends.is_some(), "{context}: {ends:?}");
+        self.0.insert(sequence, Seen { sha256, positions, ends, is_complete });
+    }
+
+    /// Returns how many batches workers have completed.
+    pub fn completed(&self) -> usize {
+        self.0.values().filter(|seen| seen.is_complete).count()
     }
 
     /// Checks that a worker that has lost a partition does not commit it again before it has loaded it again.
@@ -166,7 +188,8 @@ fn verify_deep(place: &Place, context: &str) {
 
 /// Checks that a run alone continues from the latest checkpoint.
 pub fn continue_alone(place: &Place, log: &Arc<Log>, chain: &mut Chain, context: &str) {
-    let mut term = Term::start(place.open(), "alone", None, log).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let mut term =
+        Term::start(place.open(), "alone", None, None, log).unwrap_or_else(|error| panic!("{context}: {error}"));
     let outcome = term.commit();
     assert!(matches!(outcome, Outcome::Committed), "{context}: {outcome:?}");
     drop(term);

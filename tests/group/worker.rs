@@ -20,7 +20,8 @@ use ckpt::runner::checkpoint::job_facts::JobFacts;
 use ckpt::runner::error::RunError;
 use ckpt::runner::lineage::Lineage;
 use ckpt::runner::messages::{CheckpointOutcome, Cut, CutPosition, FrozenShard, PastInput, ThreadEvent};
-use ckpt::runner::options::Share;
+use ckpt::runner::options::{NewBatch, Share};
+use ckpt::runner::pipeline::batch::Batch;
 use ckpt::runner::resume::recover::{Effort, resume};
 use ckpt::runner::state::emitted::Emitted;
 use ckpt::runner::state::frozen::FrozenRows;
@@ -109,6 +110,8 @@ pub struct Log {
     pub records: Records,
     /// Where the workers publish files, if they do.
     pub files: Option<TempDir>,
+    /// If the workers read batches: how often one has asked where the topic ends, which grows meanwhile.
+    pub asked: Option<AtomicU64>,
     /// By the worker's name and the time of the cut, which no two have alike.
     pub cuts: Mutex<BTreeMap<(String, i64), KnownCut>>,
     /// How many commits found that another worker has a task.
@@ -126,6 +129,7 @@ impl Log {
         Log {
             records,
             files: publishes.then(|| tempfile::tempdir().expect("a directory")),
+            asked: None,
             cuts: Mutex::default(),
             rivals: AtomicI64::new(0),
             kept: AtomicU64::new(0),
@@ -133,6 +137,17 @@ impl Log {
             terms: AtomicI64::new(0),
             clock: AtomicI64::new(1_795_000_000_000),
         }
+    }
+
+    /// Returns the batch that a worker may begin that starts now, if the workers read batches.
+    pub fn new_batch(&self, place: &Arc<dyn Storage>) -> Result<Option<Arc<NewBatch>>, RunError> {
+        let Some(asked) = &self.asked else { return Ok(None) };
+        let latest = Store::open(vec![Arc::clone(place)])?.latest()?.map(|latest| latest.manifest);
+        let grown = 8 + 2 * asked.fetch_add(1, Ordering::SeqCst);
+        // One partition gets nothing new.
+        let ends = (0..PARTITIONS).map(|number| (number, if number == 3 { 6 } else { grown + u64::from(number % 2) }));
+        let after = latest.filter(|latest| latest.ended).map(|latest| latest.sequence);
+        Ok(Some(Arc::new(NewBatch { ends: ends.collect(), after })))
     }
 }
 
@@ -152,6 +167,8 @@ struct Owned {
 #[derive(Debug)]
 pub enum Outcome {
     Committed,
+    /// All partitions are at the ends of the batch.
+    Complete,
     /// Another worker has a task.
     Rival,
     Failed,
@@ -163,6 +180,8 @@ pub struct Term {
     log: Arc<Log>,
     number: u64,
     owned: BTreeMap<u32, Owned>,
+    /// What it reads.
+    batch: Batch,
     /// The number of its latest block.
     block: u64,
     frozen: Sender<FrozenShard>,
@@ -215,6 +234,7 @@ impl Term {
         place: Arc<dyn Storage>,
         name: &str,
         share: Option<(&[u32], &Arc<KeptShards>)>,
+        new: Option<&Arc<NewBatch>>,
         log: &Arc<Log>,
     ) -> Result<Term, RunError> {
         let number = u64::try_from(log.terms.fetch_add(1, Ordering::SeqCst)).expect("not negative");
@@ -227,7 +247,7 @@ impl Term {
             share.map_or_else(|| (0..PARTITIONS).collect(), |(share, _)| share.iter().copied().collect());
         let share = share.map(|(_, kept)| {
             let (worker, partitions) = (name.to_owned(), partitions.clone());
-            Share { worker, partitions, kept: Arc::clone(kept) }
+            Share { worker, partitions, kept: Arc::clone(kept), batch: new.cloned() }
         });
         let to_load = AtomicU64::new(0);
         let left = |shards, _| _ = to_load.fetch_max(shards, Ordering::SeqCst);
@@ -252,18 +272,24 @@ impl Term {
             Some(dir) => files::begin(dir.path(), &store, &lineage, share.as_ref())?,
             None => files::none(),
         };
-        let checkpointer = Checkpointer::new(store, facts(share, number), lineage, publisher);
+        let batch = Batch::of(new.map(|new| &**new), &lineage);
+        let facts = JobFacts { batch: batch.ends().cloned(), ..facts(share, number) };
+        let checkpointer = Checkpointer::new(store, facts, lineage, publisher);
         let ((frozen, frozen_receiver), (cuts, cut_receiver), (sender, events)) =
             (unbounded(), unbounded(), unbounded());
         let thread = thread::spawn(move || checkpointer.run(&frozen_receiver, &cut_receiver, &sender));
         let (name, log, thread) = (name.to_owned(), Arc::clone(log), Some(thread));
-        Ok(Term { name, log, number, owned, block, frozen, cuts, events, thread, kept, _lock: lock })
+        Ok(Term { name, log, number, owned, batch, block, frozen, cuts, events, thread, kept, _lock: lock })
     }
 
-    /// Applies the next records of each partition, and commits.
+    /// Applies the next records of each partition, up to its end if it has one, and commits.
     pub fn commit(&mut self) -> Outcome {
+        if self.batch == Batch::Complete {
+            return Outcome::Complete;
+        }
+        let end_of = |number: &u32| self.batch.ends().map_or(u64::MAX, |ends| ends[number]);
         for (&number, owned) in &mut self.owned {
-            for _ in 0..BATCH {
+            for _ in 0..BATCH.min(end_of(&number) - owned.offset) {
                 let changed = self.log.records.apply(&mut owned.rows, number, owned.offset);
                 owned.changed.extend(changed);
                 if is_late(number, owned.offset) {
@@ -278,16 +304,21 @@ impl Term {
             let shard = FrozenShard { shard: number, cut: self.block, rows: Some(rows), pause_micros: 1, slot: None };
             self.frozen.send(shard).expect("sent");
         }
+        let ended = self.owned.iter().all(|(number, owned)| owned.offset == end_of(number));
         let time = self.log.clock.fetch_add(1, Ordering::SeqCst);
         let offsets = self.owned.iter().map(|(&number, owned)| (number, owned.offset)).collect();
         let known = KnownCut { term: self.number, offsets };
         self.log.cuts.lock().expect("no panic").insert((self.name.clone(), time), known);
-        self.cuts.send(self.cut(time)).expect("sent");
+        let trigger = if ended { Trigger::EndOfInput } else { Trigger::Schedule };
+        self.cuts.send(Cut { ended, trigger, ..self.cut(time) }).expect("sent");
         loop {
             match self.events.recv().expect("an outcome") {
                 ThreadEvent::Checkpoint(CheckpointOutcome::Committed(_)) => return Outcome::Committed,
                 ThreadEvent::Checkpoint(CheckpointOutcome::Failed(error)) => match *error {
-                    RunError::Rival { .. } | RunError::Outpaced { .. } | RunError::RolledBack { .. } => {
+                    RunError::Rival { .. }
+                    | RunError::Outpaced { .. }
+                    | RunError::OtherBatch { .. }
+                    | RunError::RolledBack { .. } => {
                         self.log.rivals.fetch_add(1, Ordering::SeqCst);
                         return Outcome::Rival;
                     }
@@ -296,7 +327,10 @@ impl Term {
                         return Outcome::Failed;
                     }
                 },
-                ThreadEvent::Checkpoint(CheckpointOutcome::Elided) => panic!("there were new records"),
+                ThreadEvent::Checkpoint(CheckpointOutcome::Elided) => {
+                    assert!(ended, "there were new records");
+                    return Outcome::Committed;
+                }
                 _ => {}
             }
         }
@@ -326,6 +360,7 @@ impl Term {
                 offset: owned.offset,
                 leader_epoch: None,
                 proof_offset: owned.offset.checked_sub(1),
+                batch_end: None,
             };
             let position = Position {
                 partition: Arc::new(partition),
@@ -406,6 +441,7 @@ fn facts(share: Option<Share>, term: u64) -> JobFacts {
         key: None,
         columns: columns(),
         share,
+        batch: None,
         max_bad: None,
         block_bytes: 256 * 1024,
         timeout: None,

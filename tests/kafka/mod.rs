@@ -1,6 +1,8 @@
 //! Topics of a real broker.
 
 #[cfg(feature = "kafka")]
+mod batches;
+#[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
 mod example;

@@ -367,7 +367,7 @@ fn what_cannot_be_divided_is_refused() {
     let text = env.read("job.yaml");
     for (from, to, what) in [
         ("tasks: partitions", "tasks: 8", "other tasks than the partitions of a topic"),
-        ("{kafka: {", "{kafka: {until: latest, ", "`until: latest`"),
+        ("}, format: json}", ", until: latest}, format: json}\noutput: {files: out/}", "`emit: final`"),
         ("schedule: 100ms}", "schedule: 100ms, replicas: [copy]}", "`replicas`"),
     ] {
         env.write("job.yaml", text.replace(from, to));

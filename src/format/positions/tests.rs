@@ -71,6 +71,7 @@ fn the_columns_of_messages_are_there_with_any_of_the_others() {
         offset: 1 << 50,
         leader_epoch: Some(7),
         proof_offset: Some((1 << 50) - 2),
+        batch_end: None,
     };
     let least = MessagePosition { topic_id: None, leader_epoch: None, proof_offset: None, ..message.clone() };
     let read = PositionRow { message: Some(message), ..row("clicks/0", 4) };
@@ -95,10 +96,27 @@ fn a_position_that_comes_twice_is_refused() {
 #[test]
 fn the_columns_of_workers_are_there_with_any_of_the_others() {
     let commit = WorkerCommit { worker: "pod-ä".to_owned(), time: 1_795_356_000_123 };
-    let message = MessagePosition { topic_id: None, offset: 7, leader_epoch: None, proof_offset: None };
+    let message =
+        MessagePosition { topic_id: None, offset: 7, leader_epoch: None, proof_offset: None, batch_end: None };
     let mine = PositionRow { committed: Some(commit), message: Some(message), ..row("clicks/0", 4) };
     let timed = PositionRow { event_time: Some(7), ..row("clicks/1", 4) };
     for rows in [vec![mine.clone()], vec![mine, timed]] {
         assert_eq!(decode(encode(&rows).into()), Ok(rows));
     }
+}
+
+#[test]
+fn the_column_of_batches_is_there_with_any_of_the_others_and_all_rows_say_where_the_batch_ends() {
+    let at = |offset, batch_end| {
+        Some(MessagePosition { topic_id: None, offset, leader_epoch: None, proof_offset: None, batch_end })
+    };
+    let in_batch = PositionRow { task: Some(0), message: at(7, Some(9)), ..row("clicks/0", 4) };
+    let other = PositionRow { task: Some(1), message: at(5, Some(5)), event_time: Some(7), ..row("clicks/1", 4) };
+    let rows = vec![in_batch.clone(), other.clone()];
+    assert_eq!(decode(encode(&rows).into()), Ok(rows.clone()));
+    assert_eq!(batch_ends(&rows), Some(BatchEnds::from([(0, 9), (1, 5)])));
+    let without = PositionRow { task: Some(1), message: at(5, None), ..row("clicks/1", 4) };
+    let mixed = vec![in_batch, without.clone()];
+    assert_eq!(decode(encode(&mixed).into()), Ok(mixed.clone()));
+    assert_eq!((batch_ends(&mixed), batch_ends(&[without]), batch_ends(&[])), (None, None, None));
 }

@@ -40,7 +40,7 @@ pub fn sample(
         None => SampleReader::Files(Box::new(BlockReader::new(input, existing, &[], 0)?)),
         Some(_) => {
             let input = InputSpec { follow: false, ..input.clone() };
-            SampleReader::Topic(Box::new(TopicReader::new(&input, base, &[], 0, None, None)?))
+            SampleReader::Topic(Box::new(TopicReader::new(&input, base, &[], 0, None, None, None)?))
         }
     };
     let mut extractor = Extractor::of_input(input, fields);

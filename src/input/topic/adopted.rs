@@ -32,7 +32,8 @@ pub fn adopt(topic: &TopicSpec, base: &Path, last: &[Option<u64>]) -> Result<Vec
         let partition = partition(&topic.topic, number).name;
         let bounds = client.bounds(number)?;
         let offset = last.map_or(bounds.0.start, |last| last + 1);
-        let message = MessagePosition { topic_id: id.clone(), offset, leader_epoch: None, proof_offset: None };
+        let message =
+            MessagePosition { topic_id: id.clone(), offset, leader_epoch: None, proof_offset: None, batch_end: None };
         resume_at(&partition, &message, id.as_ref(), &bounds, OnGone::Stop)?;
         if let Some(last) = last.filter(|last| bounds.0.contains(last)) {
             open.insert(number, last);

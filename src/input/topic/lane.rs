@@ -153,6 +153,7 @@ impl Lane {
                 offset,
                 leader_epoch: None,
                 proof_offset: self.proof.map(|(offset, _)| offset),
+                batch_end: None,
             }),
             generation_of: None,
             inode: None,

@@ -111,7 +111,7 @@ mod tests {
 
     fn resume(offset: u64, expected: Option<&str>, found: Option<&str>, on_gone: OnGone) -> Result<Resumed, String> {
         let topic_id = expected.map(str::to_owned);
-        let position = MessagePosition { topic_id, offset, leader_epoch: None, proof_offset: None };
+        let position = MessagePosition { topic_id, offset, leader_epoch: None, proof_offset: None, batch_end: None };
         let found = found.map(str::to_owned);
         resume_at("t/0", &position, found.as_ref(), &Bounds(10..20), on_gone).map_err(|error| error.to_string())
     }

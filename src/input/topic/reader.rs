@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::format::positions::PositionRow;
+use crate::format::positions::{BatchEnds, PositionRow};
 use crate::input::block::Block;
 use crate::input::columns::Columns;
 use crate::input::error::InputError;
@@ -47,6 +47,8 @@ pub struct TopicReader {
     tasks: Option<Arc<PartitionTasks>>,
     /// The only partitions that are read, by their numbers. Others keep the positions that they had.
     share: Option<BTreeSet<u32>>,
+    /// The offset that each partition is read up to, if that is known before it is opened.
+    ends: Option<BatchEnds>,
     /// The names of the fields, for CSV.
     header: Option<Arc<Header>>,
     next_number: u64,
@@ -71,7 +73,8 @@ impl TopicReader {
     ///
     /// Fails if the topic is not the one that was read, or if messages that were not read are gone. A partition without a
     /// position starts where the job says, or at its beginning if other partitions have positions. With a `share`, only these
-    /// partitions are read, and each that has no position starts where the job says.
+    /// partitions are read, and each that has no position starts where the job says. An input that is read until its latest
+    /// message ends before the offsets in `ends`, or where it ends now.
     pub fn new(
         input: &InputSpec,
         base: &Path,
@@ -79,6 +82,7 @@ impl TopicReader {
         next_number: u64,
         tasks: Option<Arc<PartitionTasks>>,
         share: Option<BTreeSet<u32>>,
+        ends: Option<BatchEnds>,
     ) -> Result<TopicReader, InputError> {
         let spec = input.topic.clone().expect("the job reads a topic");
         let topic = Topic::open(&settings(&spec, base)?)?;
@@ -92,6 +96,7 @@ impl TopicReader {
             lanes: Vec::new(),
             tasks,
             share,
+            ends,
             header,
             next_number,
             turn: 0,
@@ -138,7 +143,8 @@ impl TopicReader {
             rows.insert(number, (row, self.topic.bounds(number)?));
         }
         for number in 0..count {
-            if !self.owns(number) {
+            let end = self.ends.as_ref().and_then(|ends| ends.get(&number)).copied();
+            if !self.owns(number) && (end.is_none() || others.contains_key(&number)) {
                 let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), 0);
                 if let Some(row) = others.get(&number) {
                     lane.resume(row, row.message.as_ref().map_or(0, |message| message.offset));
@@ -146,13 +152,26 @@ impl TopicReader {
                 self.add(lane)?;
                 continue;
             }
-            let bounds = match rows.get(&number) {
+            let Bounds(range) = match rows.get(&number) {
                 Some((_, bounds)) => bounds.clone(),
                 None => self.topic.bounds(number)?,
             };
-            let Bounds(range) = &bounds;
+            if let Some(end) = end.filter(|end| *end > range.end) {
+                let partition = partition(&self.spec.topic, number).name;
+                return Err(InputError::TopicShrunk { partition, offset: end, found: range.end });
+            }
+            let end = end.unwrap_or(range.end);
+            // What is after the end need not be there.
+            let range = if self.follow { range } else { range.start.min(end)..range.end };
+            let bounds = Bounds(range.clone());
             let is_latest = (start.is_empty() || self.share.is_some()) && self.spec.start == TopicStart::Latest;
-            let first = if is_latest { range.end } else { range.start };
+            let first = if !is_latest {
+                range.start
+            } else if self.follow {
+                range.end
+            } else {
+                end
+            };
             let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), first);
             if let Some((row, _)) = rows.get(&number) {
                 let Resumed { next, lost_from } = match &row.message {
@@ -165,7 +184,7 @@ impl TopicReader {
                 lane.resume(row, next);
             }
             if !self.follow {
-                lane.end_at(range.end);
+                lane.end_at(end);
             }
             self.add(lane)?;
         }
@@ -242,7 +261,8 @@ impl TopicReader {
 
     /// Returns whether everything was handed out of a topic that is read until its latest message.
     pub fn has_ended(&mut self) -> bool {
-        let has_ended = !self.follow && self.lanes.iter().all(Lane::has_ended);
+        let mut own = self.lanes.iter().filter(|lane| self.owns(lane.number));
+        let has_ended = !self.follow && own.all(Lane::has_ended);
         if has_ended {
             // Behind the last message there may be offsets without one.
             self.moved.extend(0..self.lanes.len());
@@ -294,7 +314,9 @@ impl TopicReader {
             if !owns(self.share.as_ref(), lane.number) || (lane.end.is_some() && lane.is_at_end) {
                 continue;
             }
-            let bounds = self.topic.bounds(lane.number)?;
+            let Bounds(range) = self.topic.bounds(lane.number)?;
+            // What is after the end need not be there.
+            let bounds = Bounds(range.start.min(lane.end.unwrap_or(range.start))..range.end);
             let Some(mut position) = lane.position().message else { continue };
             position.offset = lane.next;
             let name = &lane.partition.name;
@@ -302,6 +324,10 @@ impl TopicReader {
             if let Some(from) = lost_from {
                 self.notes.push(InputNote::MessagesLost { partition: name.clone(), from, until: next });
                 lane.next = next;
+                if lane.end.is_some_and(|end| next >= end) {
+                    lane.is_at_end = true;
+                    self.moved.push(lane.number as usize);
+                }
             }
         }
         self.assign()

@@ -106,7 +106,7 @@ pub(super) fn check_topic(job: &JobSpec, start: &[PositionRow], report: &mut Rep
         let known = start.iter().filter_map(|row| Some((row.logical(), row.task?)));
         Arc::new(PartitionTasks::fixed(known, latest.tasks))
     });
-    let reader = TopicReader::new(&job.input, &job.base, start, 0, tasks, None);
+    let reader = TopicReader::new(&job.input, &job.base, start, 0, tasks, None, None);
     let looked = reader.and_then(|mut reader| Ok((reader.look()?, reader.take_notes())));
     let (partitions, notes) = match looked {
         Ok(looked) => looked,

@@ -162,14 +162,14 @@ impl Checkpointer {
     /// A complete checkpoint is also made if nothing has changed; the last one only if the director knows of a change.
     fn is_new(&self, cut: &Cut) -> bool {
         let is_complete = self.facts.takes_all() && cut.trigger != Trigger::Shutdown;
-        cut.ended
-            || is_complete
+        is_complete
             || self.lineage.is_relaid
             || match &self.group {
                 // What others have committed since does not count.
-                Some(group) => group.own_cut != cut.number,
+                Some(group) => group.own_cut != cut.number || self.is_new_in_batch(group, cut),
                 None => {
-                    self.drafts.iter().zip(0..).any(|(draft, shard)| draft.cut != self.lineage.cut_of(shard))
+                    cut.ended
+                        || self.drafts.iter().zip(0..).any(|(draft, shard)| draft.cut != self.lineage.cut_of(shard))
                         || self.lineage.last.as_ref().is_none_or(|last| last.manifest.block != cut.number)
                 }
             }

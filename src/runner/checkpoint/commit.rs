@@ -14,6 +14,7 @@ use crate::format::manifest::{
 use crate::format::positions::PositionRow;
 use crate::format::{FORMAT, index, positions};
 use crate::runner::checkpoint::attempt::{AttemptTimes, micros};
+use crate::runner::checkpoint::batch::is_batch_complete;
 use crate::runner::checkpoint::checkpointer::Checkpointer;
 use crate::runner::checkpoint::proof::{TableBytes, prove};
 use crate::runner::checkpoint::uncertain::UncertainCommit;
@@ -136,6 +137,8 @@ impl Checkpointer {
         self.count_objects(&mut manifest.totals, &objects);
         manifest.totals.late = files.late;
         self.add_totals_of_others(&mut manifest, &rows.newest, cut);
+        // One of several workers ends the batch if it is the last one.
+        manifest.ended &= self.group.is_none() || is_batch_complete(&rows.newest);
         self.check_max_bad(&manifest.totals)?;
         manifest.outputs = files.outputs;
         manifest.messages = messages;

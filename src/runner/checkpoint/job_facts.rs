@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::format::key_shape::KeyShape;
 use crate::format::manifest::{Mode, Routing};
+use crate::format::positions::BatchEnds;
 use crate::job::MaxBad;
 use crate::runner::error::RunError;
 use crate::runner::options::Share;
@@ -26,6 +27,8 @@ pub struct JobFacts {
     pub columns: Vec<Column>,
     /// What this worker has, if it is one of several. Its partitions are its shards.
     pub share: Option<Share>,
+    /// Where the batch ends, if this worker reads the topic to an end.
+    pub batch: Option<BatchEnds>,
     /// How many bad records the job may leave out, if several workers share it. A run alone looks before each cut.
     pub max_bad: Option<MaxBad>,
     /// The size of the input's grid in bytes.

@@ -1,6 +1,7 @@
 //! From frozen shards to a committed checkpoint: when one is due, what it includes, and how it is written.
 
 mod attempt;
+mod batch;
 pub mod chain;
 pub mod checkpointer;
 mod commit;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::format::index::IndexRow;
 use crate::format::layout::ObjectName;
 use crate::format::manifest::{Manifest, Totals};
-use crate::format::positions::{PositionRow, WorkerCommit};
+use crate::format::positions::{MessagePosition, PositionRow, WorkerCommit};
 use crate::format::{index, positions};
 use crate::job::definition::definition;
 use crate::runner::checkpoint::checkpointer::Checkpointer;
@@ -35,6 +35,7 @@ impl Checkpointer {
         if foreign.committed.manifest.restored_from.is_some() && self.publisher.plans().next().is_some() {
             return Err(RunError::RolledBack { sequence: foreign.committed.manifest.sequence });
         }
+        self.check_batch(foreign.committed.manifest.sequence, foreign.positions.values())?;
         let Some(group) = &mut self.group else { return Ok(false) };
         let rivals: Vec<u32> =
             group.share.iter().copied().filter(|task| !is_same(*task, &self.lineage, &foreign)).collect();
@@ -129,18 +130,19 @@ impl Checkpointer {
         chains
     }
 
-    /// Returns the positions of the next checkpoint, given those at this worker's `cut`: of the partitions of others, those
-    /// of the latest checkpoint.
-    pub(super) fn positions_to_commit(&self, own: &[PositionRow], cut: &Cut) -> Vec<PositionRow> {
-        let Some(group) = &self.group else { return own.to_vec() };
+    /// Returns the positions of the next checkpoint, given `all` those at this worker's `cut`: of the partitions of others,
+    /// those of the latest checkpoint.
+    pub(super) fn positions_to_commit(&self, all: &[PositionRow], cut: &Cut) -> Vec<PositionRow> {
+        let Some(group) = &self.group else { return all.to_vec() };
         let is_own = |row: &&PositionRow| row.task.is_some_and(|task| group.share.contains(&task));
         let others = self.lineage.positions.values().filter(|row| !is_own(row));
         let commit = WorkerCommit { worker: group.worker.clone(), time: cut.created.as_millisecond() };
-        let own = own.iter().filter(is_own).cloned();
-        let own = own.map(|row| PositionRow { committed: Some(commit.clone()), ..row });
+        let own = all.iter().filter(is_own).cloned();
+        let own = own.map(|row| PositionRow { committed: Some(commit.clone()), ended: cut.ended, ..row });
         let block = self.block_of(cut.number);
-        let mut rows: Vec<PositionRow> =
-            own.chain(others.cloned()).map(|row| PositionRow { cut: block, ..row }).collect();
+        let mut rows: Vec<PositionRow> = own.chain(others.cloned()).collect();
+        self.put_ends(&mut rows, all, group);
+        rows.iter_mut().for_each(|row| row.cut = block);
         rows.sort_by(|a, b| a.partition.cmp(&b.partition));
         rows
     }
@@ -180,7 +182,11 @@ fn is_same(task: u32, lineage: &Lineage, foreign: &Foreign) -> bool {
         chains.get(task as usize).map_or_else(Vec::new, |chain| chain.iter().map(|row| row.object).collect())
     };
     let position = |positions: &BTreeMap<String, PositionRow>| {
-        positions.values().find(|row| row.task == Some(task)).map(|row| PositionRow { cut: 0, ..row.clone() })
+        let row = positions.values().find(|row| row.task == Some(task));
+        // What another worker changes when it begins a batch.
+        let message =
+            |row: &PositionRow| row.message.clone().map(|message| MessagePosition { batch_end: None, ..message });
+        row.map(|row| PositionRow { cut: 0, ended: false, message: message(row), ..row.clone() })
     };
     chain(&lineage.chains) == chain(&foreign.chains) && position(&lineage.positions) == position(&foreign.positions)
 }

@@ -11,6 +11,8 @@
 //! A worker parses any block, and hands its packed records to the workers that own their shards.
 
 pub mod attempt;
+pub mod batch;
+mod batch_watch;
 pub mod director;
 pub mod field_types;
 pub mod gate;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use crate::format::positions::PositionRow;
+use crate::format::positions::{BatchEnds, PositionRow};
 use crate::input::partition_tasks::PartitionTasks;
 use crate::input::record::record_fields;
 use crate::input::{BlockReader, Columns, FollowReader, Partition, Reader, Source, TopicReader, absent_columns};
@@ -20,8 +20,13 @@ use crate::runner::pipeline::plan::{Plan, Replay};
 use crate::runner::pipeline::run::Run;
 
 /// Makes the reader of a run that continues from `lineage`, and plans what shards with an older cut apply again.
-/// Returns nothing if the run is asked to stop first.
-pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> Result<Option<Reader>, RunError> {
+/// One of several workers that read a batch reads up to `ends`. Returns nothing if the run is asked to stop first.
+pub(crate) fn open_reader(
+    run: &Run<'_>,
+    plan: &mut Plan,
+    lineage: &Lineage,
+    ends: Option<&BatchEnds>,
+) -> Result<Option<Reader>, RunError> {
     let several_cuts = || {
         let last = lineage.last.as_ref().filter(|_| !lineage.older.is_empty());
         last.map(|last| ResumeError::SeveralCuts { sequence: last.manifest.sequence })
@@ -48,11 +53,12 @@ pub(crate) fn open_reader(run: &Run<'_>, plan: &mut Plan, lineage: &Lineage) -> 
         }
         // What the newest cut has read must still be there as well.
         let newest = lineage.positions.values().filter(|row| row.partition != "-").cloned().collect();
-        if make_reader(run, &columns, uses_headers, newest, lineage, partition_tasks.clone())?.is_none() {
+        let tasks = partition_tasks.clone();
+        if make_reader(run, &columns, uses_headers, newest, lineage, (tasks, None))?.is_none() {
             return Ok(None);
         }
     }
-    let mut reader = make_reader(run, &columns, uses_headers, start, lineage, partition_tasks)?;
+    let mut reader = make_reader(run, &columns, uses_headers, start, lineage, (partition_tasks, ends.cloned()))?;
     for note in reader.iter_mut().flat_map(Reader::take_notes) {
         run.observer.event(&RunEvent::Input(note));
     }
@@ -77,7 +83,7 @@ fn make_reader(
     uses_headers: bool,
     start: Vec<PositionRow>,
     lineage: &Lineage,
-    partition_tasks: Option<Arc<PartitionTasks>>,
+    (partition_tasks, ends): (Option<Arc<PartitionTasks>>, Option<BatchEnds>),
 ) -> Result<Option<Reader>, RunError> {
     let last = lineage.last.as_ref().map(|last| &last.manifest);
     let next_block = last.map_or(0, |last| last.block);
@@ -90,10 +96,12 @@ fn make_reader(
     let may_pause = run.job.window.is_none() && run.job.ttl.is_none();
     std::thread::spawn(move || {
         let reader = match input.follow {
-            _ if input.topic.is_some() => TopicReader::new(&input, &base, &start, next_block, partition_tasks, share)
-                .map(|reader| if uses_headers { reader } else { reader.without_headers() })
-                .and_then(|reader| reader.with_columns(columns))
-                .map(|reader| Reader::Topic(Box::new(reader))),
+            _ if input.topic.is_some() => {
+                TopicReader::new(&input, &base, &start, next_block, partition_tasks, share, ends)
+                    .map(|reader| if uses_headers { reader } else { reader.without_headers() })
+                    .and_then(|reader| reader.with_columns(columns))
+                    .map(|reader| Reader::Topic(Box::new(reader)))
+            }
             false => {
                 let number = |partition: &Partition| {
                     partition_tasks.as_ref().map(|partition_tasks| partition_tasks.number(&partition.name))

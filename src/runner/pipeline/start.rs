@@ -19,6 +19,7 @@ use crate::runner::output::lines::LineOutput;
 use crate::runner::output::plan::OutputPlan;
 use crate::runner::output::plans::OutputPlans;
 use crate::runner::output::topic::Outlet;
+use crate::runner::pipeline::batch::Batch;
 use crate::runner::pipeline::gauges::Gauges;
 use crate::runner::pipeline::last_state::keep;
 use crate::runner::pipeline::open_reader::open_reader;
@@ -51,19 +52,23 @@ pub(crate) fn start(
         lineage.newest = store.newest_number()?;
     }
     let (dead, late) = open_dead_letters(run, store, &lineage)?;
-    let Some(reader) = open_reader(run, &mut plan, &lineage)? else {
+    let batch = Batch::of(run.share.and_then(|share| share.batch.as_deref()), &lineage);
+    batch.event(&lineage).iter().for_each(|event| run.observer.event(event));
+    let ended = batch == Batch::Complete;
+    let reader = if ended { None } else { open_reader(run, &mut plan, &lineage, batch.ends())? };
+    let Some(reader) = reader else {
         run.share.iter().for_each(|share| keep((0..).zip(std::mem::take(&mut shards)), &lineage.chains, share));
-        return Ok(run.stopped_early(&lineage));
+        return Ok(Summary { ended, ..run.stopped_early(&lineage) });
     };
     let gauges = prioritize(run, &mut plan);
     let names = Arc::new(StreamNames::new(reader.positions().iter().map(input::Position::logical)));
     if let Some(exec) = &mut plan.exec {
         exec.set_names(Arc::clone(&names));
     }
-    let facts = job_facts(run, &plan);
+    let facts = JobFacts { batch: batch.ends().cloned(), ..job_facts(run, &plan) };
     threads::run(
         run,
-        Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown, outlet },
+        Prepared { plan, gauges, shards, lineage, facts, batch, reader, names, dead, late, shown, outlet },
         store,
     )
 }
@@ -100,6 +105,7 @@ fn job_facts(run: &Run<'_>, plan: &Plan) -> JobFacts {
         key: job.key_shape(),
         columns: plan.codec.columns().to_vec(),
         share: run.share.cloned(),
+        batch: None,
         max_bad: job.input.max_bad.filter(|_| run.share.is_some()),
         block_bytes: input::BLOCK_BYTES,
         timeout: job.checkpoint.timeout,

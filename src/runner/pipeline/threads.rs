@@ -24,6 +24,7 @@ use crate::runner::output::lines::LineOutput;
 use crate::runner::output::publisher::Publisher;
 use crate::runner::output::shown::ShownRows;
 use crate::runner::output::topic::{MessageRows, Outlet};
+use crate::runner::pipeline::batch::Batch;
 use crate::runner::pipeline::director::direct::Director;
 use crate::runner::pipeline::gate::Gate;
 use crate::runner::pipeline::gauges::Gauges;
@@ -50,6 +51,7 @@ pub(crate) struct Prepared {
     pub(crate) shards: Vec<Shard>,
     pub(crate) lineage: Lineage,
     pub(crate) facts: JobFacts,
+    pub(super) batch: Batch,
     pub(crate) reader: Reader,
     pub(crate) names: Arc<StreamNames>,
     pub(crate) dead: Option<LineOutput>,
@@ -63,7 +65,7 @@ type WorkerHandle<'scope> = ScopedJoinHandle<'scope, Vec<(u32, Shard)>>;
 
 /// Runs all threads until the input ends or the run is asked to stop. Checkpoints go to `store`, if there is one.
 pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> Result<Summary, RunError> {
-    let Prepared { plan, gauges, shards, lineage, facts, reader, names, dead, late, shown, outlet } = prepared;
+    let Prepared { plan, gauges, shards, lineage, facts, batch, reader, names, dead, late, shown, outlet } = prepared;
     let (event_sender, events) = unbounded();
     let (block_sender, blocks) = unbounded();
     let (frozen_sender, frozen) = unbounded();
@@ -80,6 +82,7 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
     let watched = run.watched_fields(&plan);
     let sightings = Arc::clone(&watched.sightings);
     let mut director = Director::new(run, &plan, &lineage, (&reader, &*gate), clock.clone(), own_dead_letter, watched);
+    director.begins_batch = matches!(batch, Batch::Open { is_new: true, .. });
     let starts = worker_starts(&plan, shards, &reader, clock);
     let slots = EncoderSlots::new(facts.encoders);
     let alive = spawn_reader(reader, &gate, plan.workers, &buffers, block_sender, &event_sender)?;

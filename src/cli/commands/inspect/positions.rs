@@ -30,6 +30,9 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
     // A job that does not go by time has no event times.
     let is_topic = rows.iter().any(|row| row.message.is_some());
     columns.extend(is_topic.then(|| Column::number("TOPIC OFFSET")));
+    let end_of = |row: &PositionRow| row.message.as_ref().and_then(|message| message.batch_end);
+    let is_batch = rows.iter().any(|row| end_of(row).is_some());
+    columns.extend(is_batch.then(|| Column::number("BATCH END")));
     let has_workers = rows.iter().any(|row| row.committed.is_some());
     columns.extend(has_workers.then(|| Column::name("WORKER")));
     let has_time = rows.iter().any(|row| row.event_time.is_some());
@@ -51,6 +54,7 @@ pub(super) fn show(head: Head, rows: &[PositionRow], ui: &mut Ui) -> Result<(), 
         ];
         let message = row.message.as_ref().map(|message| Count(message.offset));
         cells.extend(is_topic.then(|| text::or_dash(message)));
+        cells.extend(is_batch.then(|| text::or_dash(end_of(row).map(Count))));
         let worker = row.committed.as_ref().map(|commit| &commit.worker);
         cells.extend(has_workers.then(|| text::or_dash(worker)));
         cells.extend(time);
@@ -88,6 +92,8 @@ struct PositionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     proof_offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    batch_end: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     committed: Option<Timestamp>,
@@ -114,6 +120,7 @@ impl<'a> PositionView<'a> {
             topic_offset: message.map(|message| message.offset),
             leader_epoch: message.and_then(|message| message.leader_epoch),
             proof_offset: message.and_then(|message| message.proof_offset),
+            batch_end: message.and_then(|message| message.batch_end),
             worker: commit.map(|commit| commit.worker.as_str()),
             committed: moment(commit.map(|commit| commit.time)),
             event_time: moment(row.event_time),

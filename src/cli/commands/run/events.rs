@@ -77,6 +77,23 @@ pub(super) fn texts(event: &RunEvent, now: Timestamp) -> Vec<EventText> {
             let message = format!("has {noun} {}", numbers.join(", "));
             EventText::info("assigned", message, json!({ "partitions": partitions }))
         }
+        RunEvent::Batch { is_new, left } => {
+            let rest = left.map(|left| counted(left, "offset"));
+            let message = match (is_new, rest) {
+                (true, None) => "begins a batch".to_owned(),
+                (true, Some(rest)) => format!("begins a batch of {rest}"),
+                (false, None) => "continues the batch".to_owned(),
+                (false, Some(rest)) => format!("continues the batch: {rest} left"),
+            };
+            EventText::info("batch", message, json!({ "is_new": is_new, "left": left }))
+        }
+        RunEvent::BatchWaits { left, of } => {
+            let message = format!(
+                "has read its partitions to the ends of the batch; waits for {left} of {} of all workers",
+                counted(*of, "partition")
+            );
+            EventText::info("batch_waits", message, json!({ "left": left, "of": of }))
+        }
         RunEvent::Overtaken { reason } => {
             EventText::warning("overtaken", format!("{reason}; resumes from there"), json!({ "reason": reason }))
         }

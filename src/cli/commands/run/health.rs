@@ -49,7 +49,7 @@ impl Health {
     pub(super) fn ready(&self) -> Answer {
         let stage = lock(&self.0).stage;
         let is_yes = match stage {
-            Stage::Idle | Stage::Reading | Stage::Ending => true,
+            Stage::Idle | Stage::Waiting | Stage::Reading | Stage::Ending => true,
             Stage::Joining | Stage::Opening | Stage::Restoring { .. } => false,
         };
         Answer { is_yes, text: describe(stage) }
@@ -66,6 +66,7 @@ fn describe(stage: Stage) -> String {
     match stage {
         Stage::Joining => "waiting for the other workers".to_owned(),
         Stage::Idle => "has no partitions".to_owned(),
+        Stage::Waiting => "waiting for the other workers to complete the batch".to_owned(),
         Stage::Opening => "opening the store and the input".to_owned(),
         Stage::Restoring { shards, bytes } => {
             format!("restoring: {} left, {} to read", counted(shards, "shard"), Bytes(bytes))
@@ -102,6 +103,7 @@ mod tests {
         };
         assert_eq!(ready(Stage::Joining), (false, "waiting for the other workers".to_owned()));
         assert_eq!(ready(Stage::Idle), (true, "has no partitions".to_owned()));
+        assert_eq!(ready(Stage::Waiting), (true, "waiting for the other workers to complete the batch".to_owned()));
         assert!(!ready(Stage::Opening).0);
         let restoring = Stage::Restoring { shards: 2, bytes: 3 << 20 };
         assert_eq!(ready(restoring), (false, "restoring: 2 shards left, 3 MiB to read".to_owned()));

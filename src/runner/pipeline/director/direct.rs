@@ -82,6 +82,8 @@ pub(crate) struct Director<'a> {
     pub(super) is_cut_short: bool,
     /// Whether the last checkpoint makes up for a calendar time that passed while the job was down.
     pub(super) makes_up: bool,
+    /// Whether a checkpoint is due that tells other workers where the batch ends.
+    pub(crate) begins_batch: bool,
     pending: Option<PendingCut>,
     /// A cut at the end that is complete, and waits for the outputs.
     pub(crate) last_cut: Option<Cut>,
@@ -119,6 +121,7 @@ impl<'a> Director<'a> {
             watched,
             is_cut_short: false,
             makes_up: false,
+            begins_batch: false,
             pending: None,
             last_cut: None,
             started,
@@ -179,6 +182,9 @@ impl<'a> Director<'a> {
         }
         if !makes_checkpoints {
             return None;
+        }
+        if std::mem::take(&mut self.begins_batch) {
+            return Some(Trigger::Schedule);
         }
         let (records, changed_bytes) = (self.accounts.sums.records, self.turns.changed_bytes(gauges));
         let mut inputs = self.triggers.inputs(self.run, records, changed_bytes);
