@@ -14,6 +14,15 @@ pub struct Settings {
     pub patience: Duration,
 }
 
+impl Settings {
+    /// Returns whether one of `brokers`, as `HOST:PORT,…`, is among those to ask. Lists of the same brokers differ between
+    /// machines, and change as brokers come and go.
+    pub fn has_one_of(&self, brokers: &str) -> bool {
+        let mut others = brokers.split(',').map(str::trim);
+        others.any(|other| self.brokers.split(',').any(|own| own.trim() == other))
+    }
+}
+
 /// The properties that the client sets itself: the proof that no message is lost or read twice depends on them.
 pub const OWN_PROPERTIES: [&str; 10] = [
     "allow.auto.create.topics",
@@ -58,6 +67,19 @@ pub fn parse_properties(text: &str) -> Result<Vec<(String, String)>, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_with_an_address_in_common_are_of_the_same_brokers() {
+        let settings = Settings {
+            brokers: "a:9092, b:9092".to_owned(),
+            topic: "t".to_owned(),
+            properties: Vec::new(),
+            patience: Duration::ZERO,
+        };
+        for (brokers, expected) in [("b:9092,c:9092", true), ("a:9092", true), ("a:9093,c:9092", false), ("", false)] {
+            assert_eq!(settings.has_one_of(brokers), expected, "{brokers}");
+        }
+    }
 
     #[test]
     fn a_file_of_properties_has_one_per_line() {

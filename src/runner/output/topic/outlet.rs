@@ -76,7 +76,7 @@ impl Outlet {
     /// Returns whether `other` writes to the same topic.
     pub fn is_of(&self, other: &JobSpec) -> bool {
         let topic = other.output.as_ref().and_then(|output| output.topic.as_ref());
-        topic.is_some_and(|topic| (&topic.topic, &topic.brokers) == (&self.settings.topic, &self.settings.brokers))
+        topic.is_some_and(|topic| topic.topic == self.settings.topic && self.settings.has_one_of(&topic.brokers))
     }
 
     pub fn topic(&self) -> &str {
