@@ -1,9 +1,12 @@
 //! Workers that read a topic up to its latest messages: all up to the same ends, whatever happens to each.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ckpt::storage::local::LocalStorage;
+use ckpt::store::Store;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -226,4 +229,46 @@ fn an_empty_topic_is_a_batch_and_runs_alone_take_turns_with_workers() {
     is_as_alone(&env);
     pair();
     is_as_alone(&env);
+}
+
+#[test]
+fn a_worker_without_partitions_ends_with_the_others() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(1));
+    jobs(&env, broker, &topic, "{n: count, total: sum(i)}", "");
+    let send = || {
+        let message = Sent { key: Some("7"), value: Some("{\"user\":7,\"i\":1}"), ..Sent::default() };
+        broker.send(&topic, std::iter::repeat_n(message, 5_000));
+    };
+    send();
+    for expected in [5_000, 10_000] {
+        env.run(&["run", "alone.yaml"]).expect(0);
+        let workers = NAMES.map(|name| start(&env, name));
+        workers.into_iter().for_each(|worker| ends(&env, worker));
+        assert_eq!(records(&env), expected);
+        is_as_alone(&env);
+        send();
+    }
+}
+
+#[test]
+fn a_worker_that_ends_publishes_what_the_one_that_has_completed_the_batch_has_not() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    let more = "output: {files: OUT/, emit: changes, format: jsonl}\n";
+    jobs(&env, broker, &topic, "{n: count, total: sum(i)}", more);
+    MESSAGES.send(broker, &topic, 0, 1_000);
+    ends(&env, start(&env, "a"));
+    let before = rows(&env, "out-store");
+    // As if it had been killed after its last commit.
+    let store = Store::open(vec![Arc::new(LocalStorage::new(env.path("store")))]).expect("opened");
+    let last = store.latest().expect("read").expect("a checkpoint").manifest;
+    let output = &last.outputs[0];
+    let (dir, name) = output.path.rsplit_once('/').expect("in a directory");
+    let staged = format!("{dir}/.{name}.ckpt-{}-{}", last.sequence, output.staged.as_ref().expect("of a worker"));
+    fs::rename(env.path(&output.path), env.path(&staged)).expect("renamed");
+    ends(&env, start(&env, "b"));
+    assert_eq!(rows(&env, "out-store"), before);
+    assert!(!env.path(&staged).exists());
+    assert_eq!(store.latest().expect("read").expect("a checkpoint").manifest, last);
 }
