@@ -1,4 +1,4 @@
-//! A way to a server that can be cut: nothing gets through then, and what was sent arrives once it is mended.
+//! A way to a server that can be cut: nothing gets through then, and what was sent arrives later.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
