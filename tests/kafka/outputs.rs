@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
-use super::runs::{ended, run, signal, start, until};
+use super::runs::{ended, run, start, stop, until};
 use crate::support::Env;
 #[cfg(feature = "s3")]
 use crate::support::bucket::Bucket;
@@ -194,10 +192,9 @@ fn a_run_that_is_killed_at_any_time_sends_each_row_once() {
         child.0.kill().expect("killed");
         child.0.wait().expect("waited");
     }
-    let mut child = start(&env);
+    let child = start(&env);
     until(&env, "all is applied", || records(&env) == sent);
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0), "{}", env.read("stderr"));
+    stop(&env, child);
     proves(&env, broker, &output);
     assert_eq!(latest(&committed(broker, &output)), super::runs::totals(7, 0..sent));
 }

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::keyed::Keyed;
-use super::runs::{ended, records, run, signal, start, state, until};
+use super::runs::{records, run, signal, start, state, stop, until};
 use crate::support::Env;
 use crate::support::kafka::{Broker, Sent};
 
@@ -136,10 +136,9 @@ fn hashed_tasks_and_partitions_are_not_exchanged() {
     job(&env, broker, &topic, "");
     let by_partition = env.read("job.yaml");
     env.write("job.yaml", by_partition.replace("tasks: partitions\n", ""));
-    let mut child = start(&env);
+    let child = start(&env);
     until(&env, "all are applied", || records(&env) == 100);
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0));
+    stop(&env, child);
     assert_eq!(inspect(&env)["routing"], "key_hash");
     let by_hash = env.read("job.yaml");
     env.write("job.yaml", by_partition);
@@ -173,11 +172,10 @@ fn windows_of_a_key_stay_in_the_task_of_their_messages() {
         )
     };
     env.write("job.yaml", text(""));
-    let mut child = start(&env);
+    let child = start(&env);
     until(&env, "all are applied", || records(&env) == 4);
     env.run(&["verify", "--deep", "store"]).expect(0);
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0));
+    stop(&env, child);
     env.write("job.yaml", text(", until: latest"));
     run(&env).expect(0);
     let mut counts: Vec<(String, u64)> = Vec::new();

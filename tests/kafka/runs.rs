@@ -124,6 +124,15 @@ pub(super) fn ended(env: &Env, run: &mut Ending) -> Option<i32> {
     status.and_then(|status| status.code())
 }
 
+/// Ends a run with a checkpoint.
+#[track_caller]
+pub(super) fn stop(env: &Env, mut run: Ending) {
+    // Before it has printed something it does not listen for signals.
+    until(env, "the run has started", || !env.read("stderr").is_empty());
+    signal(&run.0, Signal::TERM);
+    assert_eq!(ended(env, &mut run), Some(0), "{}", env.read("stderr"));
+}
+
 pub(super) fn run(env: &Env) -> Output {
     env.run(&["run", "job.yaml"])
 }
@@ -164,21 +173,18 @@ fn a_topic_is_followed_and_sigterm_ends_with_a_checkpoint() {
     let (env, topic) = (Env::new(), broker.topic(2));
     send(broker, &topic, 2, 0, 100);
     job(&env, broker, &topic, "", "");
-    let mut child = start(&env);
+    let child = start(&env);
     until(&env, "the first are applied", || records(&env) == 100);
     send(broker, &topic, 2, 100, 250);
     until(&env, "the next are applied", || records(&env) == 250);
     send(broker, &topic, 2, 250, 260);
     std::thread::sleep(Duration::from_millis(50));
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0), "{}", env.read("stderr"));
+    stop(&env, child);
     let known = records(&env);
     assert!((250..=260).contains(&known));
-    let mut child = start(&env);
-    // Before it has printed something it does not listen for signals.
-    until(&env, "the rest is applied", || env.read("stderr").contains("j: resumes") && records(&env) == 260);
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0));
+    let child = start(&env);
+    until(&env, "the rest is applied", || records(&env) == 260);
+    stop(&env, child);
     assert_eq!(state(&env), expected(260));
 }
 
@@ -413,7 +419,7 @@ fn a_run_waits_for_brokers_that_come_back_and_gives_up_on_those_that_do_not() {
     let (env, topic) = (Env::new(), broker.topic(2));
     send(&broker, &topic, 2, 0, 100);
     job(&env, &broker, &topic, "", "");
-    let mut child = start(&env);
+    let child = start(&env);
     until(&env, "the first are applied", || records(&env) == 100);
     broker.kill();
     until(&env, "it is noticed", || env.read("stderr").contains("answers; waiting up to 5m"));
@@ -421,8 +427,7 @@ fn a_run_waits_for_brokers_that_come_back_and_gives_up_on_those_that_do_not() {
     send(&broker, &topic, 2, 100, 200);
     until(&env, "the next are applied", || records(&env) == 200);
     until(&env, "it is noticed", || env.read("stderr").contains("answer again"));
-    signal(&child.0, Signal::TERM);
-    assert_eq!(ended(&env, &mut child), Some(0));
+    stop(&env, child);
     assert_eq!(state(&env), expected(200));
     job(&env, &broker, &topic, ", timeout: 3s", "");
     let mut child = start(&env);
