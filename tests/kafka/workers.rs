@@ -58,6 +58,11 @@ pub(super) fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Returns whether worker `name` listens for signals: before it has printed something it does not.
+fn listens(env: &Env, name: &str) -> bool {
+    !env.read(&format!("stderr-{name}")).is_empty()
+}
+
 #[track_caller]
 pub(super) fn end(env: &Env, mut worker: Ending) {
     signal(&worker.0, Signal::TERM);
@@ -129,7 +134,8 @@ pub(super) fn finish(env: &Env, mut workers: [Option<Ending>; 3], sent: u64) {
     if workers.iter().all(Option::is_none) {
         workers[0] = Some(start(env, NAMES[0]));
     }
-    until(env, "all is applied", || records(env) == sent);
+    let running = || NAMES.into_iter().zip(&workers).filter(|(_, worker)| worker.is_some());
+    until(env, "all is applied", || running().all(|(name, _)| listens(env, name)) && records(env) == sent);
     workers.into_iter().flatten().for_each(|worker| end(env, worker));
     // Ages are those at the time of the line, not at the start of the worker.
     assert!(!logs(env).contains("(in "), "{}", logs(env));
@@ -303,7 +309,7 @@ fn a_worker_can_be_stopped_at_any_time() {
         workers.into_iter().for_each(|worker| end(&env, worker));
     }
     let last = start(&env, "c");
-    until(&env, "all is applied", || records(&env) == 1_000);
+    until(&env, "all is applied", || listens(&env, "c") && records(&env) == 1_000);
     end(&env, last);
     proves(&env, broker, &topic, 1_000);
 }
