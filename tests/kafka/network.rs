@@ -5,8 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::runs::records;
+#[cfg(feature = "s3")]
+use super::runs::records_in;
 use super::shared_outputs::{self, ONCE, has_each_once};
-use super::workers::{self, MESSAGES, NAMES, PARTITIONS, end, proves, start, until};
+use super::workers::{self, MESSAGES, NAMES, PARTITIONS, end, has_partitions, proves, start, until};
 use crate::support::kafka::{Broker, free_port};
 use crate::support::random::Random;
 use crate::support::wire::Wire;
@@ -34,24 +36,23 @@ fn revive(env: &Env, name: &str, worker: &mut Ending, again: impl Fn() -> Ending
     }
 }
 
-fn all_have_partitions(env: &Env) {
-    until(env, "all have partitions", || {
-        NAMES.iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
+/// Cuts the wire for a while, and sends messages with `more` meanwhile and after that. Returns how many were sent in all.
+fn send_while_cut(wire: &Wire, millis: u64, mut more: impl FnMut(u64) -> u64, random: &mut Random) -> u64 {
+    std::thread::scope(|scope| {
+        let cut = scope.spawn(|| wire.cut_for(Duration::from_millis(millis)));
+        while !cut.is_finished() {
+            more(60);
+            std::thread::sleep(Duration::from_millis(random.below(150)));
+        }
     });
+    more(60)
 }
 
-/// Cuts the wire, again and again, while `more` messages are sent. Calls `revive` after each time.
+/// Does so again and again. Calls `revive` after each time.
 fn cut_while_sending(env: &Env, wire: &Wire, mut more: impl FnMut(u64) -> u64, mut revive: impl FnMut()) -> u64 {
     let (mut random, mut total) = (Random(5), 0);
     for millis in CUTS {
-        std::thread::scope(|scope| {
-            let cut = scope.spawn(|| wire.cut_for(Duration::from_millis(millis)));
-            while !cut.is_finished() {
-                more(60);
-                std::thread::sleep(Duration::from_millis(random.below(150)));
-            }
-        });
-        total = more(60);
+        total = send_while_cut(wire, millis, &mut more, &mut random);
         until(env, "all is applied", || {
             revive();
             records(env) == total
@@ -68,7 +69,7 @@ fn a_worker_that_cannot_reach_the_brokers_is_replaced_and_returns_and_all_wait_f
     workers::job(&env, &broker, &topic, "job.yaml", "", "store");
     env.write("apart.yaml", env.read("job.yaml").replace(&broker.address(), &wire.address()));
     let mut workers = [start(&env, "a"), start(&env, "b"), start_apart(&env, &[])];
-    all_have_partitions(&env);
+    until(&env, "all have partitions", || has_partitions(&env, &NAMES));
     let mut total = cut_while_sending(&env, &wire, MESSAGES.in_turn(&broker, &topic), || {
         revive(&env, "c", &mut workers[2], || start_apart(&env, &[]));
     });
@@ -93,7 +94,7 @@ fn workers_that_cannot_reach_the_brokers_send_each_row_once() {
     shared_outputs::job(&env, &broker, &input, &output);
     env.write("job.yaml", env.read("job.yaml").replace(&broker.address(), &wire.address()));
     let mut workers = NAMES.map(|name| start(&env, name));
-    all_have_partitions(&env);
+    until(&env, "all have partitions", || has_partitions(&env, &NAMES));
     let total = cut_while_sending(&env, &wire, ONCE.in_turn(&broker, &input), || {
         for (name, worker) in NAMES.into_iter().zip(&mut workers) {
             revive(&env, name, worker, || start(&env, name));
@@ -117,35 +118,23 @@ fn a_worker_that_cannot_reach_the_store_is_replaced_and_counts_nothing_twice() {
     let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
     workers::job(&env, broker, &topic, "job.yaml", "", &store);
     env.write("apart.yaml", env.read("job.yaml"));
-    let applied = |env: &Env| {
-        let view = env.run(&["inspect", &store, "--json"]).stdout;
-        let view: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
-        view["totals"]["records"].as_u64().unwrap_or_default()
-    };
     let (a, b) = (start(&env, "a"), start(&env, "b"));
     let variables = [("AWS_ENDPOINT_URL", behind.as_str())];
     let mut c = start_apart(&env, &variables);
-    all_have_partitions(&env);
+    until(&env, "all have partitions", || has_partitions(&env, &NAMES));
     let mut more = MESSAGES.in_turn(broker, &topic);
     let mut random = Random(6);
     for millis in CUTS {
-        std::thread::scope(|scope| {
-            let cut = scope.spawn(|| wire.cut_for(Duration::from_millis(millis)));
-            while !cut.is_finished() {
-                more(60);
-                std::thread::sleep(Duration::from_millis(random.below(150)));
-            }
-        });
-        let total = more(60);
+        let total = send_while_cut(&wire, millis, &mut more, &mut random);
         // It may have given up.
         if let Some(status) = c.0.try_wait().expect("waited") {
             assert_eq!(status.code(), Some(4), "{}", env.read("stderr-c"));
             c = start_apart(&env, &variables);
         }
-        until(&env, "all is applied", || applied(&env) == total);
+        until(&env, "all is applied", || records_in(&env, &store) == total);
     }
     let total = more(60);
-    until(&env, "all is applied", || applied(&env) == total);
+    until(&env, "all is applied", || records_in(&env, &store) == total);
     [a, b, c].into_iter().for_each(|worker| end(&env, worker));
     env.run(&["copy", &store, "--to", "store"]).expect(0);
     proves(&env, broker, &topic, total);

@@ -75,7 +75,12 @@ pub(super) fn state(env: &Env) -> Rows {
 
 /// The number of records of the latest checkpoint.
 pub(super) fn records(env: &Env) -> u64 {
-    let output = env.run(&["inspect", "store", "--json"]);
+    records_in(env, "store")
+}
+
+/// The same for a store that is elsewhere.
+pub(super) fn records_in(env: &Env, store: &str) -> u64 {
+    let output = env.run(&["inspect", store, "--json"]);
     let Ok(view) = serde_json::from_str::<serde_json::Value>(&output.stdout) else { return 0 };
     view["totals"]["records"].as_u64().unwrap_or_default()
 }

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 
 use super::keyed::Keyed;
 use super::runs::{Rows, records, signal, state};
-use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, one_stops, start, until};
+use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, has_partitions, one_stops, start, until};
 #[cfg(feature = "s3")]
 use crate::support::bucket::Bucket;
 use crate::support::kafka::{Broker, Sent};
@@ -182,9 +182,7 @@ fn stop_before_publishing(
 /// Starts two workers, each of which gets one of two partitions.
 fn start_two(env: &Env) -> Vec<(&'static str, Ending)> {
     let running: Vec<(&str, Ending)> = ["a", "b"].into_iter().map(|name| (name, start(env, name))).collect();
-    until(env, "both have a partition", || {
-        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
-    });
+    until(env, "both have a partition", || has_partitions(env, &["a", "b"]));
     running
 }
 
@@ -324,10 +322,10 @@ fn workers_whose_output_is_not_in_one_place_stop() {
     assert!(refused.stderr.contains(&format!("create the empty file `{sign}`")), "{refused}");
     // With another job file, a worker publishes elsewhere, and those that cannot publish its files stop.
     let mut a = start(&env, "a");
-    until(&env, "a has partitions", || env.read("stderr-a").contains("has partition"));
+    until(&env, "a has partitions", || has_partitions(&env, &["a"]));
     env.write("job.yaml", env.read("job.yaml").replace("files: out", "files: elsewhere"));
     let mut b = start(&env, "b");
-    until(&env, "b has partitions", || env.read("stderr-b").contains("has partition"));
+    until(&env, "b has partitions", || has_partitions(&env, &["b"]));
     let told = one_stops(&env, [&mut a, &mut b], |round| TWO.send(broker, &topic, 50 * round + 100, 50 * round + 150));
     assert!(told.contains("which is not an output of this worker"), "{told}");
     assert!(told.contains("run all workers with the same job file"), "{told}");

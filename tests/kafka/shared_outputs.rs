@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::keyed::Keyed;
 use super::outputs::{committed, proves};
 use super::runs::{Rows, records, signal, state};
-use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, one_stops, start, until};
+use super::workers::{self, Fate, NAMES, PARTITIONS, befall, end, finish, has_partitions, one_stops, start, until};
 use crate::support::kafka::{Broker, Received};
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
@@ -140,9 +140,7 @@ fn a_worker_commits_on_top_of_another_only_when_the_messages_of_that_one_are_sen
     job(&env, broker, &input, &output);
     let two = Keyed { keys: 2 * MANY, partitions: 2 };
     let (a, b) = (start(&env, "a"), start(&env, "b"));
-    until(&env, "both have a partition", || {
-        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
-    });
+    until(&env, "both have a partition", || has_partitions(&env, &["a", "b"]));
     two.send(broker, &input, 0, 2 * MANY);
     // The one that commits first is stopped at once; the other one keeps its own partition.
     let manifest = env.path("store/checkpoints/00000001/manifest.yaml");
@@ -168,10 +166,10 @@ fn workers_whose_output_goes_elsewhere_stop_rather_than_leave_messages_behind() 
     let text = env.read("job.yaml");
     let without = text.lines().filter(|line| !line.starts_with("output:")).collect::<Vec<_>>().join("\n");
     let mut a = start(&env, "a");
-    until(&env, "a has partitions", || env.read("stderr-a").contains("has partition"));
+    until(&env, "a has partitions", || has_partitions(&env, &["a"]));
     env.write("job.yaml", without);
     let mut b = start(&env, "b");
-    until(&env, "b has partitions", || env.read("stderr-b").contains("has partition"));
+    until(&env, "b has partitions", || has_partitions(&env, &["b"]));
     let two = Keyed { keys: 50, partitions: 2 };
     let told = one_stops(&env, [&mut a, &mut b], |round| two.send(broker, &input, 50 * round, 50 * round + 50));
     assert!(

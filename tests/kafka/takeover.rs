@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 
 use super::runs::{records, signal, state};
-use super::workers::{MESSAGES, PARTITIONS, end, job, start, until};
+use super::workers::{MESSAGES, PARTITIONS, end, has_partitions, job, start, until};
 use crate::support::Env;
 use crate::support::kafka::{Broker, Sent};
 
@@ -98,7 +98,7 @@ fn a_worker_loads_what_it_is_given_while_it_works_and_nothing_that_it_has() {
         heard.forget();
 
         let b = start(&env, "b");
-        until(&env, "the other has partitions", || env.read("stderr-b").contains("has partition"));
+        until(&env, "the other has partitions", || has_partitions(&env, &["b"]));
         assert!(heard.has(&["ends", "has 3", "opens", "loads 0", "reads"]), "{:?}", heard.stages);
         heard.forget();
         MESSAGES.send(broker, &topic, 3_000, 6_000);
@@ -151,7 +151,7 @@ fn a_worker_that_is_stopped_commits_what_it_has_whatever_the_others_have_committ
         until(&env, "the first one reads", || heard.has(&["has 2", "opens", "reads"]));
         heard.forget();
         let b = start(&env, "b");
-        until(&env, "the other has a partition", || env.read("stderr-b").contains("has partition"));
+        until(&env, "the other has a partition", || has_partitions(&env, &["b"]));
         until(&env, "the first one reads again", || heard.has(&["ends", "has 1", "opens", "reads"]));
         let own = heard.partitions.lock().expect("no panic")[0];
         // Each message is a block. The first one has read two of them when there are two in the latest checkpoint, and yet it

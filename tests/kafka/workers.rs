@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::keyed::Keyed;
+#[cfg(feature = "s3")]
+use super::runs::records_in;
 use super::runs::{records, run, signal, state};
 use crate::support::kafka::{Broker, Sent};
 use crate::support::random::Random;
@@ -56,6 +58,11 @@ pub(super) fn until(env: &Env, what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "{what}: {}", logs(env));
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Returns whether the group has given partitions to all workers with these names.
+pub(super) fn has_partitions(env: &Env, names: &[&str]) -> bool {
+    names.iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
 }
 
 /// Returns whether worker `name` listens for signals: before it has printed something it does not.
@@ -163,9 +170,7 @@ fn a_worker_that_is_killed_is_replaced_by_the_others() {
     let mut more = MESSAGES.in_turn(broker, &topic);
     let total = more(5_000);
     until(&env, "the first are applied", || records(&env) == total);
-    until(&env, "all have partitions", || {
-        ["a", "b", "c"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
-    });
+    until(&env, "all have partitions", || has_partitions(&env, &["a", "b", "c"]));
     // Nobody else gets the store, and what a prune deletes is nothing that they need.
     let busy = env.run(&["run", "job.yaml"]).expect(11);
     assert!(busy.stderr.contains("is in use by"), "{busy}");
@@ -200,9 +205,7 @@ fn a_worker_that_wakes_up_after_it_was_replaced_does_no_harm() {
     let (a, b) = (start(&env, "a"), start(&env, "b"));
     MESSAGES.send(broker, &topic, 0, 3_000);
     until(&env, "the first are applied", || records(&env) == 3_000);
-    until(&env, "both have partitions", || {
-        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
-    });
+    until(&env, "both have partitions", || has_partitions(&env, &["a", "b"]));
     // What is on its way when it stops is either committed or not.
     MESSAGES.send(broker, &topic, 3_000, 6_000);
     signal(&a.0, Signal::STOP);
@@ -268,9 +271,7 @@ fn bad_records_of_all_workers_together_are_not_more_than_the_job_allows() {
         view["totals"]["skipped"].as_u64().unwrap_or_default()
     };
     let mut workers = [start(&env, "a"), start(&env, "b")];
-    until(&env, "both have partitions", || {
-        ["a", "b"].iter().all(|name| env.read(&format!("stderr-{name}")).contains("has partition"))
-    });
+    until(&env, "both have partitions", || has_partitions(&env, &["a", "b"]));
     MESSAGES.send(broker, &topic, 0, 1_000);
     for _ in 0..2 {
         send_bad(0..PARTITIONS as i32);
@@ -322,23 +323,18 @@ fn workers_share_a_store_in_a_bucket() {
     bucket.reach_from(&mut env);
     let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
     job(&env, broker, &topic, "job.yaml", "", &store);
-    let applied = |env: &Env| {
-        let view = env.run(&["inspect", &store, "--json"]).stdout;
-        let view: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
-        view["totals"]["records"].as_u64().unwrap_or_default()
-    };
     let (mut a, b) = (start(&env, "a"), start(&env, "b"));
     MESSAGES.send(broker, &topic, 0, 3_000);
-    until(&env, "the first are applied", || applied(&env) == 3_000);
+    until(&env, "the first are applied", || records_in(&env, &store) == 3_000);
     MESSAGES.send(broker, &topic, 3_000, 6_000);
     signal(&a.0, Signal::KILL);
     let _ = a.0.wait();
     let a = start(&env, "c");
-    until(&env, "all is applied", || applied(&env) == 6_000);
+    until(&env, "all is applied", || records_in(&env, &store) == 6_000);
     // Nothing is locked there: a restore is a commit like others, from which the workers continue.
     env.run(&["restore", &format!("{store}@1")]).expect(0);
     MESSAGES.send(broker, &topic, 6_000, 6_100);
-    until(&env, "all is applied again", || applied(&env) == 6_100);
+    until(&env, "all is applied again", || records_in(&env, &store) == 6_100);
     [a, b].into_iter().for_each(|worker| end(&env, worker));
     env.run(&["copy", &store, "--to", "store"]).expect(0);
     proves(&env, broker, &topic, 6_100);
@@ -350,7 +346,7 @@ fn the_older_of_two_workers_with_one_name_ends() {
     let (env, topic) = (Env::new(), broker.topic(2));
     job(&env, broker, &topic, "job.yaml", "", "store");
     let mut older = start(&env, "a");
-    until(&env, "the first has partitions", || env.read("stderr-a").contains("has partition"));
+    until(&env, "the first has partitions", || has_partitions(&env, &["a"]));
     fs::rename(env.path("stderr-a"), env.path("stderr-b")).expect("renamed");
     let newer = start(&env, "a");
     let mut status = None;
@@ -361,7 +357,7 @@ fn the_older_of_two_workers_with_one_name_ends() {
     assert_eq!(status.and_then(|status| status.code()), Some(4), "{}", logs(&env));
     let said = format!("another worker with the same name has joined the group `j-{topic}`");
     assert!(env.read("stderr-b").contains(&said), "{}", logs(&env));
-    until(&env, "the newer one has partitions", || env.read("stderr-a").contains("has partition"));
+    until(&env, "the newer one has partitions", || has_partitions(&env, &["a"]));
     end(&env, newer);
 }
 
