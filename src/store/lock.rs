@@ -265,7 +265,7 @@ fn is_held(replica: &Replica, holder: &str) -> Option<bool> {
         return lease::is_alive(holder);
     }
     let found = local::holder(&Path::new(&replica.place()).join(layout::LOCK_FILE));
-    found.ok().map(|found| found.as_deref() == Some(holder))
+    found.ok().map(|found| found.is_some_and(|found| found.name == holder))
 }
 
 /// Returns who wrote the lock file of a storage.
