@@ -318,9 +318,24 @@ fn an_event_that_is_not_read_keeps_its_replica_out_of_the_merged_history() {
     };
     let before = history();
     assert_eq!(before.len(), 6, "{:?}", before.keys());
-    let refusing = Failing::new(LocalStorage::new(pair.path("b"))).refuse("history/00000003.yaml");
-    drop(Store::open_for_writing(vec![pair.place("a"), Arc::new(refusing)], 1, "test").expect("opened"));
+    let checkpoints =
+        || -> Vec<String> { pair.files().into_keys().filter(|name| name.contains("/checkpoints/")).collect() };
+    let kept = checkpoints();
+    let places = || -> Vec<Arc<dyn Storage>> {
+        let refusing = Failing::new(LocalStorage::new(pair.path("b"))).refuse("history/00000003.yaml");
+        vec![pair.place("a"), Arc::new(refusing)]
+    };
+    // The other replica has an event with that number. It says nothing about what this one has pruned.
+    let store = Store::open(places()).expect("opened");
+    for error in
+        [store.history().expect_err("refused"), verify(&store, None, Depth::Deep, &Silent).expect_err("refused")]
+    {
+        let path = error.refusal().expect("a refusal").path();
+        assert!(path.ends_with("history/00000003.yaml"), "{error:?}");
+    }
+    drop(Store::open_for_writing(places(), 1, "test").expect("opened"));
     assert_eq!(history().keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "nothing was decided");
+    assert_eq!(checkpoints(), kept, "what one of them has pruned did not come back");
     drop(Store::open_for_writing(pair.places(), 2, "test").expect("opened"));
     let reports = pair.verified();
     assert!(reports.iter().all(|report| damage(report).is_empty()), "{reports:#?}");

@@ -102,10 +102,10 @@ pub enum InputError {
          offset {found}", count(.found - .offset)
     )]
     MessagesGone { partition: String, offset: u64, found: u64 },
-    /// A partition has fewer messages than were read; `found` is where it ends.
+    /// A partition has fewer messages than were read, or than the batch has; `found` is where it ends.
     #[error(
-        "`{partition}` was truncated or made again: the checkpoint has read up to offset {offset}, and the partition \
-         ends at offset {found}"
+        "`{partition}` was truncated or made again: the job reads up to offset {offset}, and the partition ends at \
+         offset {found}"
     )]
     TopicShrunk { partition: String, offset: u64, found: u64 },
     /// Another topic has the name of the one that was read.

@@ -15,6 +15,7 @@ use crate::input::stream::not_regular;
 use crate::input::topic;
 use crate::input::walk::{self, WalkError};
 use crate::job::model::InputSpec;
+use crate::values::file_name::readable;
 
 /// Lists the partitions of `input`, sorted by name, each name once; those of a topic by number. Relative paths are relative to `base`.
 ///
@@ -55,7 +56,7 @@ pub fn present(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputEr
 }
 
 /// Lists the files whose names a rotation makes of those of the input: for `logs/*.log`, those that match
-/// `logs/*.log.[0-9]*` and the like, and `logs/*.log.gz`.
+/// `logs/*.log.[0-9]*` and the like, and `logs/*.log.gz`. A name that is not UTF-8 has escapes.
 pub(super) fn rotated(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, InputError> {
     let mut found = Vec::new();
     for pattern in &input.files {
@@ -71,8 +72,12 @@ pub(super) fn rotated(input: &InputSpec, base: &Path) -> Result<Vec<Partition>, 
             };
             for below in paths {
                 let path = base.join(&below);
-                if let (Some(name), Ok(metadata)) = (tidy(&below), fs::metadata(&path)) {
-                    found.extend(regular(name, &path, &metadata));
+                let name = readable_name(&below).ok_or_else(|| not_utf8(pattern, &below))?;
+                match fs::metadata(&path) {
+                    Ok(metadata) => found.extend(regular(name, &path, &metadata)),
+                    // It has just been removed, or is a link that leads nowhere.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound || path.is_symlink() => {}
+                    Err(source) => return Err(InputError::read(&name, 0, source)),
                 }
             }
         }
@@ -242,7 +247,7 @@ fn find_glob(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(
         WalkError::Read { path, source } => InputError::read(&path.display().to_string(), 0, source),
     })?;
     for below in paths {
-        let name = tidy(&below).ok_or_else(|| refuse(format!("`{}` is not UTF-8", below.display())))?;
+        let name = tidy(&below).ok_or_else(|| not_utf8(pattern, &below))?;
         let path = base.join(&below);
         let read = |source| InputError::read(&name, 0, source);
         let metadata = match fs::metadata(&path) {
@@ -260,6 +265,12 @@ fn find_glob(pattern: &str, base: &Path, found: &mut Vec<Partition>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Returns the error of a glob that matches `path`, whose name cannot be that of a partition.
+fn not_utf8(pattern: &str, path: &Path) -> InputError {
+    let reason = format!("`{}` is not UTF-8", path.display());
+    InputError::Glob { pattern: pattern.to_owned(), reason }
 }
 
 /// Returns the partition of the regular file `path`.
@@ -287,6 +298,16 @@ fn tidy(path: &Path) -> Option<String> {
             }
         }
     }
+    Some(name)
+}
+
+/// Does the same for a file whose name may not be UTF-8. Its directory must be.
+fn readable_name(path: &Path) -> Option<String> {
+    let mut name = tidy(path.parent()?)?;
+    if !name.is_empty() && !name.ends_with('/') {
+        name.push('/');
+    }
+    name.push_str(&readable(path.file_name()?));
     Some(name)
 }
 

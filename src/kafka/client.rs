@@ -45,6 +45,8 @@ struct Events {
     has_lost_brokers: AtomicBool,
     /// The end of each partition that is read, as the brokers said with its messages.
     ends: Mutex<BTreeMap<u32, u64>>,
+    /// The offset at which the partition ends that was last reported to be at its end.
+    end_reached: Mutex<Option<u64>>,
 }
 
 impl ClientContext for Events {
@@ -59,8 +61,12 @@ impl ClientContext for Events {
         lock(&self.ends).extend(ends);
     }
 
-    fn error(&self, error: ClientError, _: &str) {
-        if error.rdkafka_error_code().is_some_and(is_about_brokers) {
+    fn error(&self, error: ClientError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        if code == Some(Code::PartitionEOF) {
+            *lock(&self.end_reached) = end_in(reason);
+        }
+        if code.is_some_and(is_about_brokers) {
             self.has_lost_brokers.store(true, Ordering::Relaxed);
         }
     }
@@ -174,7 +180,15 @@ impl Topic {
                 take(borrowed(&message, self.reads_headers));
                 Ok(Polled::Message)
             }
-            Some(Err(ClientError::PartitionEOF(partition))) => Ok(Polled::End(partition.unsigned_abs())),
+            Some(Err(ClientError::PartitionEOF(partition))) => {
+                let unknown = || KafkaError::Refused {
+                    topic: self.settings.topic.clone(),
+                    reason: "the client does not say where a partition ends".to_owned(),
+                };
+                // The client has just passed it to the context.
+                let offset = lock(&self.consumer.context().end_reached).take().ok_or_else(unknown)?;
+                Ok(Polled::End { partition: partition.unsigned_abs(), offset })
+            }
             Some(Err(error)) => match error.rdkafka_error_code() {
                 Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Ok(Polled::OutOfRange),
                 code if is_final(code) => Err(self.failure(&error, patience)),
@@ -315,9 +329,28 @@ pub(super) fn is_final(code: Option<Code>) -> bool {
     })
 }
 
+/// Returns the offset at which a partition ends, from what the client says about it. It has no other way to say it.
+fn end_in(reason: &str) -> Option<u64> {
+    let (_, rest) = reason.split_once("end of partition at offset ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 fn is_about_brokers(code: Code) -> bool {
     matches!(
         code,
         Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut | Code::SSL
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_says_where_a_partition_ends() {
+        let said = "Fetch from broker 2 reached end of partition at offset 1042 (HighwaterMark 1043)";
+        assert_eq!(end_in(said), Some(1042));
+        assert_eq!(end_in("Broker: No more messages"), None);
+        assert_eq!(end_in("reached end of partition at offset INVALID (HighwaterMark 7)"), None);
+    }
 }

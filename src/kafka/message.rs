@@ -68,8 +68,9 @@ pub enum AtEnd {
 pub enum Polled {
     /// A message, which was passed on.
     Message,
-    /// This partition has no more messages for now.
-    End(u32),
+    /// The partition has no more messages for now: it ends at this offset, as the broker says from which it is read. A broker
+    /// that has just become the leader, or that follows one, may say less than others have said before.
+    End { partition: u32, offset: u64 },
     /// This partition has no message at the offset that is to be read next.
     OutOfRange,
     /// Nothing has arrived.

@@ -206,7 +206,7 @@ impl Store {
             missing.into_iter().partition(|&sequence| Some(sequence) > newest);
         if !older.is_empty() {
             // Read last: a prune records what it removes before it does.
-            match self.history().map(|history| history.departures()) {
+            match self.whole_history().map(|history| history.departures()) {
                 Ok(departures) => older.retain(|&sequence| departures.of(sequence).is_none()),
                 // It may say that all of them were pruned.
                 Err(_) => older.clear(),

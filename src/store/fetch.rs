@@ -42,14 +42,19 @@ impl Store {
 
     /// Returns the highest number that was given to a checkpoint, as far as is known: a replica that is behind may know
     /// from its history that another one, which is away, has newer checkpoints.
+    ///
+    /// Fails if the system refuses to read the history, which may name one.
     pub fn newest_number(&self) -> Result<Option<Sequence>, StoreError> {
         let newest = self.sequences()?.pop();
         // A single place was ahead of all others, and to read its history would take many requests.
         if self.is_remote() && self.replicas.len() == 1 {
             return Ok(newest);
         }
-        // A history that cannot be read names nothing.
-        let named = self.history().unwrap_or_default().newest_named();
+        let named = match self.history() {
+            Err(error) if error.is_inconclusive() => return Err(error),
+            // A history that is damaged names nothing.
+            history => history.unwrap_or_default().newest_named(),
+        };
         Ok(newest.max(named))
     }
 

@@ -41,6 +41,8 @@ pub enum StoreNote {
         /// The bytes of objects that it got.
         bytes: u64,
     },
+    /// A lock is waited for, whose holder is slow, or stopped.
+    Waits { path: String, holder: String },
     /// A checkpoint is damaged in every replica that has it, so it was not copied to another one.
     LeftOut {
         /// The replica that is missing it.
@@ -67,6 +69,12 @@ impl fmt::Display for StoreNote {
                 let was = if *new { "was empty and has caught up" } else { "has caught up" };
                 let plural = if *checkpoints == 1 { "" } else { "s" };
                 write!(f, "replica `{place}` {was}: {checkpoints} checkpoint{plural}, {}", Bytes(*bytes))
+            }
+            StoreNote::Waits { path, holder } => {
+                write!(
+                    f,
+                    "waiting for `{path}`, locked by {holder}; if that process is stopped, let it continue or end it"
+                )
             }
             StoreNote::LeftOut { place, sequence, reason } => {
                 write!(f, "replica `{place}` is missing checkpoint {}: {reason}", sequence.0)

@@ -9,7 +9,9 @@ use crate::format::layout::{self, CHECKPOINTS, HISTORY, PINS, PRUNED};
 use crate::storage::local;
 use crate::storage::{LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
+use crate::store::health::StoreNote;
 use crate::store::lease;
+use crate::store::objects_lock::Report;
 use crate::store::replica::Replica;
 use crate::store::store::Store;
 use crate::values::id::Sequence;
@@ -97,6 +99,7 @@ impl Store {
         }
         self.check_copies(self.sound().len())?;
         self.health.set_holder(holder);
+        self.replicas.iter().for_each(|replica| replica.objects_lock().name(holder));
         Ok(StoreLock { guards })
     }
 
@@ -188,6 +191,7 @@ impl Store {
         begun: Instant,
     ) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
         let storage = self.replicas[index].storage().as_ref();
+        self.replicas[index].objects_lock().name(holder);
         loop {
             let replica = &self.replicas[index];
             let taken = match replica.is_remote() {
@@ -213,6 +217,13 @@ impl Store {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Lets `report` have a note when one of several workers waits for longer than a few seconds for a process that removes
+    /// or takes over objects, or commits.
+    pub fn report_waits(&self, report: impl Fn(StoreNote) + Send + Sync + 'static) {
+        let report: Report = Arc::new(report);
+        self.replicas.iter().for_each(|replica| replica.objects_lock().report_to(&report));
     }
 
     /// Tells whether the run that named itself `holder` still holds the store; nothing if that is unknown.
@@ -254,7 +265,7 @@ fn is_held(replica: &Replica, holder: &str) -> Option<bool> {
         return lease::is_alive(holder);
     }
     let found = local::holder(&Path::new(&replica.place()).join(layout::LOCK_FILE));
-    found.ok().map(|found| found.as_deref() == Some(holder))
+    found.ok().map(|found| found.is_some_and(|found| found.name == holder))
 }
 
 /// Returns who wrote the lock file of a storage.

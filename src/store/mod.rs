@@ -16,6 +16,7 @@ mod lag;
 mod lease;
 mod lock;
 mod lost;
+mod objects_lock;
 mod open;
 mod places;
 pub mod prune;

@@ -128,6 +128,7 @@ impl Store {
         let (mut store, _) = Store::open_for_run(vec![place], 1)?;
         store.is_shared = true;
         let lock = store.lock_shared(holder)?;
+        store.replicas.iter().for_each(|replica| replica.objects_lock().wait_as_worker());
         store.prepare(&[])?;
         Ok((store, lock))
     }

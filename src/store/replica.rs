@@ -11,6 +11,7 @@ use crate::format::manifest::Manifest;
 use crate::format::store_file::StoreFile;
 use crate::storage::{FileSystem, LockGuard, Storage, StorageError};
 use crate::store::error::StoreError;
+use crate::store::objects_lock::ObjectsLock;
 use crate::values::id::Sequence;
 use crate::values::parallel;
 use crate::values::relpath::RelPath;
@@ -22,11 +23,16 @@ const LISTED_IN_ORDER: Sequence = Sequence(10_000_000);
 #[derive(Debug, Clone)]
 pub struct Replica {
     storage: Arc<dyn Storage>,
+    objects_lock: ObjectsLock,
 }
 
 impl Replica {
     pub fn new(storage: Arc<dyn Storage>) -> Replica {
-        Replica { storage }
+        Replica { storage, objects_lock: ObjectsLock::default() }
+    }
+
+    pub(super) fn objects_lock(&self) -> &ObjectsLock {
+        &self.objects_lock
     }
 
     pub fn storage(&self) -> &Arc<dyn Storage> {

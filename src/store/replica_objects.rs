@@ -1,7 +1,6 @@
 //! The objects of a replica: how they are read, written, and replaced when they are damaged.
 
-use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::io;
 
 use bytes::Bytes;
 
@@ -15,10 +14,6 @@ use crate::values::relpath::RelPath;
 
 /// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
 const MAX_PUT_ATTEMPTS: u32 = 5;
-
-/// How long taking over an object waits for a prune that is deleting others.
-const OBJECTS_PATIENCE: Duration = Duration::from_secs(60);
-const OBJECTS_PAUSE: Duration = Duration::from_millis(2);
 
 impl Replica {
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
@@ -172,19 +167,9 @@ impl Replica {
         }
     }
 
-    /// Keeps objects from being deleted while one is taken over, and vice versa. It is never held for long.
+    /// Keeps objects from being deleted while one is taken over, and vice versa: see `ObjectsLock`.
     pub(super) fn lock_objects(&self) -> Result<Option<Box<dyn LockGuard>>, StoreError> {
-        let path = layout::objects_lock_file();
-        let begun = Instant::now();
-        loop {
-            match self.lock(&path, "") {
-                Ok(guard) => return Ok(guard),
-                Err(StorageError::Held { .. }) if begun.elapsed() < OBJECTS_PATIENCE => thread::sleep(OBJECTS_PAUSE),
-                // No space for it: a prune also spares, by age, what a run may need.
-                Err(error) if error.is_full() => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.objects_lock().take(|name| self.lock(&layout::objects_lock_file(), name))
     }
 
     /// Moves the file at `path`, if it exists, to the first name of `name_of` that is free, where somebody can examine it.

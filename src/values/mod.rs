@@ -5,6 +5,7 @@ pub mod decimal;
 pub mod deep_stack;
 pub mod digest;
 pub mod error_chain;
+pub mod file_name;
 pub mod id;
 pub mod lock;
 pub mod number_text;

@@ -16,6 +16,7 @@ struct View {
     would_run: bool,
     store: Option<String>,
     holder: Option<String>,
+    workers_running: bool,
     checkpoint: Option<u64>,
     created: Option<String>,
     problems: Vec<String>,
@@ -168,6 +169,12 @@ fn a_store_that_is_in_use_is_reported_with_its_holder() {
     let found = view(&env, 1);
     assert_eq!(found.holder.as_deref(), Some("`ckpt run` of job j since 14:00"));
     assert_eq!(found.problems, ["the store is locked by `ckpt run` of job j since 14:00"]);
+    assert!(!found.workers_running);
+    lock.unlock().unwrap();
+    lock.lock_shared().unwrap();
+    let shared = view(&env, 1);
+    assert!(shared.workers_running && shared.holder == found.holder);
+    assert!(shared.problems[0].starts_with("workers of the job are running: "), "{:?}", shared.problems);
     drop(lock);
     assert!(view(&env, 0).holder.is_none(), "a killed run leaves its name behind, but holds nothing");
 }
@@ -395,6 +402,6 @@ fn the_file_of_dead_letters_is_checked_as_a_run_does() {
     job("notes.txt");
     let foreign = view(&env, 1);
     assert!(foreign.problems[0].contains("`notes.txt`: not a dead-letter file"), "{:?}", foreign.problems);
-    env.run(&["run", "job.yaml"]).expect(4);
+    env.run(&["run", "job.yaml"]).expect(2);
     assert_eq!(env.read("notes.txt"), "mine\n");
 }

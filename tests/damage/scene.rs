@@ -75,7 +75,7 @@ impl Scene {
 
     /// Returns the files of replica `name`.
     pub fn files(&self, name: &str) -> Files {
-        tree(&self.env.path(name))
+        without_lock(tree(&self.env.path(name)))
     }
 }
 
@@ -207,5 +207,11 @@ pub fn files_of(storage: &dyn Storage) -> Files {
     }
     let mut files = Files::new();
     walk(storage, None, &mut files);
+    without_lock(files)
+}
+
+/// Leaves out the lock into which everyone who takes it writes a name.
+fn without_lock(mut files: Files) -> Files {
+    files.remove(layout::OBJECTS_LOCK_FILE);
     files
 }

@@ -44,7 +44,10 @@ fn read(topic: &Topic, partitions: usize) -> (Vec<Seen>, Polled) {
             });
         });
         match polled.unwrap() {
-            Polled::End(partition) if !ended.contains(&partition) => ended.push(partition),
+            Polled::End { partition, offset } if !ended.contains(&partition) => {
+                assert_eq!(offset, topic.bounds(partition).unwrap().0.end);
+                ended.push(partition);
+            }
             Polled::OutOfRange => return (seen, Polled::OutOfRange),
             _ => {}
         }

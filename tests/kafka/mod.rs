@@ -8,6 +8,7 @@ mod client;
 mod example;
 #[cfg(feature = "kafka")]
 mod keyed;
+mod locks;
 #[cfg(feature = "kafka")]
 mod network;
 #[cfg(feature = "kafka")]

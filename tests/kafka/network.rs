@@ -9,7 +9,7 @@ use super::runs::records;
 use super::runs::records_in;
 use super::shared_outputs::{self, ONCE, has_each_once};
 use super::workers::{self, MESSAGES, NAMES, PARTITIONS, end, has_partitions, proves, start, until};
-use crate::support::kafka::{Broker, free_port};
+use crate::support::kafka::{Broker, Sent, free_port};
 use crate::support::random::Random;
 use crate::support::wire::Wire;
 use crate::support::{Ending, Env};
@@ -102,6 +102,38 @@ fn workers_that_cannot_reach_the_brokers_send_each_row_once() {
     });
     workers.into_iter().for_each(|worker| end(&env, worker));
     has_each_once(&env, &broker, &output, &ONCE, total);
+}
+
+#[test]
+fn a_broker_that_is_behind_does_not_end_a_batch_before_its_messages() {
+    let wire = Wire::to(free_port());
+    let Some(broker) = Broker::start_behind(&wire) else { return };
+    let pad = "x".repeat(1_000);
+    for (topic, more) in [(broker.topic(1), [].as_slice()), (broker.topic(1), &["--worker", "a"])] {
+        let env = Env::new();
+        env.write(
+            "job.yaml",
+            format!(
+                "job: j\ninput: {{kafka: {{brokers: '{}', topic: {topic}, until: latest, settings: \
+                 {{fetch.message.max.bytes: '60000'}}}}, format: json}}\nkey: k\ntasks: partitions\n\
+                 process: {{aggregate: {{n: count}}}}\ncheckpoint: {{store: store}}\n",
+                wire.address()
+            ),
+        );
+        let text = format!("{{\"k\":\"a\",\"pad\":\"{pad}\"}}");
+        let sent = Sent { key: Some("a"), value: Some(&text), ..Sent::default() };
+        // Two batches of messages, of which the brokers send one after the other.
+        for _ in 0..2 {
+            let properties = [("linger.ms", "1000"), ("batch.num.messages", "50")];
+            broker.send_with(&topic, &properties, std::iter::repeat_n(sent.clone(), 50));
+        }
+        // The broker says in its first answers with messages that the partition ends after those of the first batch, as a
+        // new leader does which has not learned yet that the others have more.
+        let ends = |offset: u64| offset.to_be_bytes().repeat(2);
+        wire.change(&ends(100), &ends(50), 2);
+        env.run(&[&["run", "job.yaml"], more].concat()).expect(0);
+        assert_eq!((wire.changes_left(), records(&env)), (0, 100));
+    }
 }
 
 #[test]

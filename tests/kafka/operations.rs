@@ -46,6 +46,15 @@ fn the_tasks_of_a_worker_that_died_are_shown_as_its_own_until_others_have_commit
         let owned = owned(&workers(&env, &[]));
         owned.len() == 2 && all(&owned)
     });
+    // Beside them, a check says what each partition would do, and for whom the store is locked.
+    let checked = env.run(&["check", "job.yaml"]).expect(1).stdout;
+    assert!(checked.contains(": would not start without `--worker`\n"), "{checked}");
+    assert!(checked.contains("another one can join them with `--worker`"), "{checked}");
+    let view: Value = serde_json::from_str(&env.run(&["check", "job.yaml", "--json"]).expect(1).stdout).expect("JSON");
+    assert_eq!(view["workers_running"], true);
+    let shown = |input: &Value| (input["worker"].as_str().map(str::to_owned), input["unread_messages"].as_u64());
+    let shown: BTreeSet<_> = view["inputs"].as_array().expect("a list").iter().map(shown).collect();
+    assert_eq!(shown, BTreeSet::from(["a", "b"].map(|name| (Some(name.to_owned()), Some(0)))), "{checked}");
     signal(&a.0, rustix::process::Signal::KILL);
     let _ = a.0.wait();
     let before = workers(&env, &["--lag"]);

@@ -1,9 +1,10 @@
-//! A way to a server that can be cut: nothing gets through then, and what was sent arrives later.
+//! A way to a server that can be cut: nothing gets through then, and what was sent arrives later. What the server sends can
+//! be changed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,16 @@ pub struct Wire {
     target: u16,
     is_cut: Arc<AtomicBool>,
     has_ended: Arc<AtomicBool>,
+    changes: Arc<Mutex<Changes>>,
+}
+
+/// What is changed of what the server sends.
+#[derive(Default)]
+struct Changes {
+    from: Vec<u8>,
+    to: Vec<u8>,
+    /// How often it will be changed.
+    left: usize,
 }
 
 impl Wire {
@@ -23,8 +34,10 @@ impl Wire {
     pub fn to(target: u16) -> Wire {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let wire = Wire { port, target, is_cut: Arc::default(), has_ended: Arc::default() };
+        let (is_cut, has_ended, changes) = (Arc::default(), Arc::default(), Arc::default());
+        let wire = Wire { port, target, is_cut, has_ended, changes };
         let (is_cut, has_ended) = (Arc::clone(&wire.is_cut), Arc::clone(&wire.has_ended));
+        let changes = Arc::clone(&wire.changes);
         thread::spawn(move || {
             for client in listener.incoming() {
                 if has_ended.load(Ordering::Relaxed) {
@@ -33,10 +46,10 @@ impl Wire {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect((Ipv4Addr::LOCALHOST, target))) else {
                     continue;
                 };
-                for (from, to) in [(&client, &server), (&server, &client)] {
+                for (from, to, changes) in [(&client, &server, None), (&server, &client, Some(&changes))] {
                     let (from, to) = (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
-                    let is_cut = Arc::clone(&is_cut);
-                    thread::spawn(move || pass_on(from, to, &is_cut));
+                    let (is_cut, changes) = (Arc::clone(&is_cut), changes.map(Arc::clone));
+                    thread::spawn(move || pass_on(from, to, &is_cut, changes.as_deref()));
                 }
             }
         });
@@ -58,6 +71,17 @@ impl Wire {
         self.target
     }
 
+    /// Replaces the bytes `from` by `to`, which are as many, in what the server sends, the next `times` times.
+    pub fn change(&self, from: &[u8], to: &[u8], times: usize) {
+        assert_eq!(from.len(), to.len());
+        *self.changes.lock().expect("no panic") = Changes { from: from.to_vec(), to: to.to_vec(), left: times };
+    }
+
+    /// Returns how often that is still to be done.
+    pub fn changes_left(&self) -> usize {
+        self.changes.lock().expect("no panic").left
+    }
+
     /// Cuts it for a while.
     pub fn cut_for(&self, time: Duration) {
         self.is_cut.store(true, Ordering::SeqCst);
@@ -74,13 +98,27 @@ impl Drop for Wire {
     }
 }
 
+impl Changes {
+    /// Changes what arrived at once.
+    fn apply(&mut self, bytes: &mut [u8]) {
+        while self.left > 0 {
+            let Some(at) = bytes.windows(self.from.len()).position(|window| window == self.from) else { return };
+            bytes[at..at + self.to.len()].copy_from_slice(&self.to);
+            self.left -= 1;
+        }
+    }
+}
+
 /// Passes on all bytes of one direction, in their order, whenever it is not cut.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, is_cut: &AtomicBool) {
+fn pass_on(mut from: TcpStream, mut to: TcpStream, is_cut: &AtomicBool, changes: Option<&Mutex<Changes>>) {
     let mut buffer = vec![0; BYTES];
     loop {
         let count = from.read(&mut buffer).unwrap_or(0);
         while is_cut.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(10));
+        }
+        if let Some(changes) = changes {
+            changes.lock().expect("no panic").apply(&mut buffer[..count]);
         }
         if count == 0 || to.write_all(&buffer[..count]).is_err() {
             let _ = to.shutdown(Shutdown::Both);

@@ -27,6 +27,9 @@ use crate::values::units::{Age, Bytes, Count};
 /// and whether their first records have the fields that the job names. Writes
 /// nothing. The state itself is not read; `ckpt verify` does that.
 ///
+/// Beside running workers, the table shows for each partition which of them has
+/// committed it last, and what the latest checkpoint does not have yet.
+///
 /// The exit code is 0 if a run would start, 1 if it would not, and 2 if the job
 /// file is invalid.
 ///
@@ -75,7 +78,11 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
 }
 
 fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
-    let verdict = if report.would_run() { outcome(report) } else { "would not start".to_owned() };
+    let verdict = match report.would_run() {
+        true => outcome(report),
+        false if report.are_workers_running => "would not start without `--worker`".to_owned(),
+        false => "would not start".to_owned(),
+    };
     ui.heading(format!("{job}: {verdict}"))?;
     let store = match (&report.store, &report.latest) {
         (None, _) => "checkpoints are disabled".to_owned(),
@@ -106,12 +113,11 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
         return Ok(());
     }
     ui.out("")?;
-    let mut table = Table::new([
-        Column::name("PARTITION"),
-        Column::text("STATE"),
-        Column::number("POSITION"),
-        Column::number("UNREAD"),
-    ]);
+    let has_workers = report.inputs.iter().any(|input| input.worker.is_some());
+    let mut columns =
+        vec![Column::name("PARTITION"), Column::text("STATE"), Column::number("POSITION"), Column::number("UNREAD")];
+    columns.extend(has_workers.then(|| Column::name("WORKER")));
+    let mut table = Table::new(columns);
     for input in report.inputs.iter().take(MAX_LISTED) {
         let (position, unread) = match &input.message {
             Some(message) => (message.offset, text::counted(message.unread, "message")),
@@ -120,7 +126,10 @@ fn show(job: &str, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
                 (input.offset, unread)
             }
         };
-        table.row([input.partition.as_str(), input.state.name(), &Count(position).to_string(), &unread]);
+        let mut cells =
+            vec![input.partition.clone(), input.state.name().to_owned(), Count(position).to_string(), unread];
+        cells.extend(has_workers.then(|| text::or_dash(input.worker.as_ref())));
+        table.row(cells);
     }
     ui.table(&table)?;
     match report.inputs.len().checked_sub(MAX_LISTED) {
@@ -181,6 +190,8 @@ struct CheckView<'a> {
     would_run: bool,
     store: Option<&'a str>,
     holder: Option<&'a str>,
+    /// Whether the holder is one of several workers.
+    workers_running: bool,
     checkpoint: Option<Sequence>,
     created: Option<Timestamp>,
     problems: &'a [String],
@@ -227,6 +238,8 @@ struct InputView<'a> {
     topic_offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
 }
 
 impl<'a> AbsentView<'a> {
@@ -253,6 +266,7 @@ impl<'a> CheckView<'a> {
             unread_bytes: input.unread_bytes,
             topic_offset: input.message.map(|message| message.offset),
             unread_messages: input.message.map(|message| message.unread),
+            worker: input.worker.as_deref(),
         });
         CheckView {
             version: VERSION,
@@ -260,6 +274,7 @@ impl<'a> CheckView<'a> {
             would_run: report.would_run(),
             store: report.store.as_deref(),
             holder: report.holder.as_deref(),
+            workers_running: report.are_workers_running,
             checkpoint: report.latest.as_ref().map(|latest| latest.sequence),
             created: report.latest.as_ref().map(|latest| latest.created),
             problems: &report.problems,

@@ -12,6 +12,7 @@ use crate::input::follow::file_id::FileId;
 use crate::input::listing::{present, regular, rotated};
 use crate::input::partition::{Compression, Partition, Source};
 use crate::job::model::InputSpec;
+use crate::values::file_name::readable;
 
 /// How often to list a directory in which files are being renamed all the time.
 const MAX_READS: usize = 50;
@@ -131,7 +132,8 @@ pub(super) struct Siblings {
 
 /// Lists the files in the directory of the partition `name`.
 ///
-/// A file that is renamed during the listing may be missed, so it is repeated until two in a row are equal.
+/// A file that is renamed during the listing may be missed, so it is repeated until two in a row are equal. A file whose
+/// name is not UTF-8 has a name with escapes: what it is, its identity and its content decide.
 pub(super) fn siblings(name: &str, base: &Path) -> Result<Siblings, InputError> {
     let mut before = read_directory(name, base)?;
     for _ in 0..MAX_READS {
@@ -158,11 +160,14 @@ fn read_directory(name: &str, base: &Path) -> Result<Vec<SeenFile>, InputError> 
     let mut seen = Vec::new();
     for entry in entries {
         let entry = entry.map_err(read)?;
-        let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let path = entry.path();
-        // A file that has just been removed does not exist.
-        let Ok(metadata) = fs::metadata(&path) else { continue };
-        let Ok(partition) = regular(format!("{above}{file_name}"), &path, &metadata) else { continue };
+        let (name, path) = (format!("{above}{}", readable(&entry.file_name())), entry.path());
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // It has just been removed, or is a link that leads nowhere.
+            Err(error) if error.kind() == io::ErrorKind::NotFound || path.is_symlink() => continue,
+            Err(source) => return Err(InputError::read(&name, 0, source)),
+        };
+        let Ok(partition) = regular(name, &path, &metadata) else { continue };
         seen.push(SeenFile::new(partition, path, &metadata));
     }
     seen.sort_by(|a, b| a.path.cmp(&b.path));

@@ -1,6 +1,7 @@
 //! One partition of a topic while it is read.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::format::positions::{MessagePosition, PositionRow};
 use crate::input::block::{BLOCK_BYTES, Block, BlockNumbers};
@@ -37,6 +38,8 @@ pub(super) struct Lane {
     pub(super) end: Option<u64>,
     /// Whether there are no more messages, or none for now.
     pub(super) is_at_end: bool,
+    /// Since when a broker says that the partition ends before `end`, although another one has said more.
+    pub(super) short_since: Option<Instant>,
     /// Whether event time no longer waits for it.
     pub(super) is_released: bool,
     /// What was taken and not handed out.
@@ -62,6 +65,7 @@ impl Lane {
             next: start,
             end: None,
             is_at_end: false,
+            short_since: None,
             is_released: false,
             messages: Messages::of(number),
             bytes: Vec::new(),
@@ -101,7 +105,22 @@ impl Lane {
         self.messages.push(message, &mut self.bytes);
         self.next = message.offset + 1;
         self.is_at_end = self.end.is_some_and(|end| self.next >= end);
+        self.short_since = None;
         self.is_released = false;
+    }
+
+    /// Notes that a broker has no more messages for now: the partition ends there at `offset`. Returns whether that is news.
+    ///
+    /// Where reading ends, that counts only from `end` on. Between the last message and that there may be offsets without
+    /// one: of transactions, or of messages that were compacted. A broker that says less is behind the one that has said
+    /// `end`: it has just become the leader, or follows one. The messages are still to come, unless they are lost.
+    pub(super) fn reach(&mut self, offset: u64) -> bool {
+        if self.is_at_end {
+            return false;
+        }
+        self.is_at_end = self.end.is_none_or(|end| offset >= end);
+        self.short_since = (!self.is_at_end).then(|| self.short_since.unwrap_or_else(Instant::now));
+        self.is_at_end
     }
 
     pub(super) fn has_messages(&self) -> bool {
@@ -163,5 +182,45 @@ impl Lane {
             record: self.record,
             event_time: self.event_time,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::partition::{Compression, Source};
+
+    fn lane() -> Lane {
+        let (name, source, compression) = ("t/0".to_owned(), Source::Topic, Compression::None);
+        Lane::new(Partition { name, source, compression, file_bytes: None, etag: None }, 0, None, 0)
+    }
+
+    fn message(offset: u64) -> Message<'static> {
+        Message { partition: 0, offset, time: None, key: None, value: Some(b"v"), headers: None }
+    }
+
+    #[test]
+    fn a_partition_that_is_followed_is_at_its_end_wherever_that_is() {
+        let mut lane = lane();
+        assert!(lane.reach(0) && lane.is_at_end && !lane.has_ended());
+        assert!(!lane.reach(0), "it is known");
+        lane.take(&message(0));
+        assert!(!lane.is_at_end && lane.reach(1));
+    }
+
+    #[test]
+    fn a_broker_that_is_behind_does_not_end_a_partition_before_the_messages_that_are_to_come() {
+        let mut lane = lane();
+        lane.end_at(10);
+        lane.take(&message(4));
+        for offset in [0, 5, 9] {
+            assert!(!lane.reach(offset) && !lane.is_at_end && lane.short_since.is_some(), "{offset}");
+        }
+        lane.take(&message(6));
+        assert!(lane.short_since.is_none() && !lane.is_at_end);
+        // The offsets 7 to 9 are those of an aborted transaction.
+        assert!(lane.reach(10) && lane.is_at_end && lane.short_since.is_none());
+        let _ = lane.next_block(0, 0, None);
+        assert!(lane.has_ended() && lane.position().message.is_some_and(|message| message.offset == 10));
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn digests(
             }
         })?;
         match polled {
-            Polled::End(number) => _ = open.remove(&number),
+            Polled::End { partition, .. } => _ = open.remove(&partition),
             // It was deleted since its bounds were asked for; that is found out when the partition is read.
             Polled::OutOfRange => break,
             Polled::Message | Polled::Nothing => {}

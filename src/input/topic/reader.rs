@@ -33,6 +33,9 @@ const UNTIMED_MESSAGES: u32 = 64;
 /// How often a topic that is followed is checked for new partitions.
 const COUNT_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a broker may say that a partition ends before the messages that are to be read.
+const SHORT_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How often it is looked how far the partitions are behind.
 const LAG_PAUSE: Duration = Duration::from_secs(1);
 
@@ -225,6 +228,7 @@ impl TopicReader {
             self.find_new_partitions()?;
             self.next_count = Instant::now() + COUNT_PAUSE;
         }
+        self.check_short()?;
         let begun = Instant::now();
         let (mut taken, mut has_next) = (0_u32, true);
         let full = loop {
@@ -245,7 +249,7 @@ impl TopicReader {
                         continue;
                     }
                 }
-                Polled::End(number) => self.reach_end(number),
+                Polled::End { partition, offset } => self.reach_end(partition, offset),
                 Polled::OutOfRange => self.find_place()?,
                 Polled::Nothing if begun.elapsed() >= GATHERING => break None,
                 Polled::Nothing => has_next = false,
@@ -294,17 +298,32 @@ impl TopicReader {
         block
     }
 
-    /// Notes that a partition has no more messages for now.
-    fn reach_end(&mut self, number: u32) {
+    /// Notes that a partition has no more messages for now, and ends at `offset`.
+    fn reach_end(&mut self, number: u32, offset: u64) {
         let index = number as usize;
         if let Some(lane) = self.lanes.get_mut(index)
-            && !lane.is_at_end
+            && lane.reach(offset)
+            && lane.end.is_some()
         {
-            lane.is_at_end = true;
-            if lane.end.is_some() {
-                self.moved.push(index);
-            }
+            self.moved.push(index);
         }
+    }
+
+    /// Fails if a partition has lost messages that are to be read: for a while, its leader says that it ends before them.
+    fn check_short(&mut self) -> Result<(), InputError> {
+        let is_due = |lane: &Lane| lane.short_since.is_some_and(|since| since.elapsed() >= SHORT_PATIENCE);
+        if !self.lanes.iter().any(is_due) || !self.topic.answers()? {
+            return Ok(());
+        }
+        for lane in self.lanes.iter_mut().filter(|lane| is_due(lane)) {
+            let Bounds(range) = self.topic.bounds(lane.number)?;
+            if let Some(end) = lane.end.filter(|end| range.end < *end) {
+                let partition = lane.partition.name.clone();
+                return Err(InputError::TopicShrunk { partition, offset: end, found: range.end });
+            }
+            lane.short_since = Some(Instant::now());
+        }
+        Ok(())
     }
 
     /// Finds the place of the partition that has no message at the offset that is to be read next.

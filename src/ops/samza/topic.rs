@@ -107,13 +107,13 @@ pub(super) fn read_partition(
         })?;
         match polled {
             Polled::Message => last = Instant::now(),
-            // Behind the last message there may be offsets without one.
-            Polled::End(number) if number == partition => break,
+            // Behind the last message there may be offsets without one. A broker that has fewer than were said is behind.
+            Polled::End { partition: number, offset } if number == partition && offset >= bounds.end => break,
             Polled::OutOfRange => return Err(refused(settings, "messages were deleted while it was read; try again")),
             Polled::Nothing if last.elapsed() >= PATIENCE => {
                 return Err(KafkaError::Away { brokers: settings.brokers.clone(), seconds: last.elapsed().as_secs() });
             }
-            Polled::Nothing | Polled::End(_) => {}
+            Polled::Nothing | Polled::End { .. } => {}
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::ops::verify::report::Report;
 use crate::ops::verify::rows::check_rows;
 use crate::ops::verify::second_look::{list_again, settle};
 use crate::ops::verify::strays::find_strays;
-use crate::store::records::history::{Departures, History};
+use crate::store::records::history::Departures;
 use crate::store::{Fork, Replica, Store, StoreError, forks};
 use crate::values::id::Sequence;
 use crate::values::progress::Progress;
@@ -109,18 +109,20 @@ impl Explanations<'_> {
     /// Returns what was removed on purpose from `replica`, as far as any replica knows; but one branch of a fork knows
     /// nothing about the other.
     fn of(&self, replica: &Store) -> Result<Departures, StoreError> {
-        // A history that cannot be read explains nothing.
-        let departures = |history: Result<History, StoreError>| history.unwrap_or_default().departures();
-        let all = match if self.forks.is_empty() { self.store } else { replica }.history() {
-            Err(error) if error.is_inconclusive() => return Err(error),
-            history => departures(history),
+        let departures = |store: &Store| match store.history() {
+            Err(error) if error.is_inconclusive() => Err(error),
+            // A history that is damaged explains nothing.
+            history => Ok(history.unwrap_or_default().departures()),
         };
+        let all = departures(if self.forks.is_empty() { self.store } else { replica })?;
         // What was brought back in one of them is still gone from the others.
         let own = replica.place();
         let is_apart = |other: &Replica| self.forks.iter().any(|fork| fork.is_between(&own, &other.place()));
-        let others = self.store.replicas().iter().filter(|other| !is_apart(other));
-        let alone = others.map(|other| Store::new(self.store.file.clone(), vec![other.storage().clone()]));
-        Ok(alone.fold(all, |all, other| all.or(departures(other.history()))))
+        let mut others = self.store.replicas().iter().filter(|other| !is_apart(other));
+        others.try_fold(all, |all, other| {
+            let alone = Store::new(self.store.file.clone(), vec![other.storage().clone()]);
+            Ok(all.or(departures(&alone)?))
+        })
     }
 }
 

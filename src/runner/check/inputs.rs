@@ -40,6 +40,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                 state,
                 unread_bytes,
                 message: None,
+                worker: None,
             });
             unread.extend(Some(partition).filter(is_file).cloned());
             continue;
@@ -56,6 +57,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                         state,
                         unread_bytes: Some(0),
                         message: None,
+                        worker: None,
                     });
                 }
                 continue;
@@ -86,6 +88,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                     state,
                     unread_bytes,
                     message: None,
+                    worker: None,
                 });
             }
             None => report.inputs.push(InputReport {
@@ -94,6 +97,7 @@ pub(super) fn check_files(job: &JobSpec, start: &[PositionRow], report: &mut Rep
                 state: InputState::Unread,
                 unread_bytes: None,
                 message: None,
+                worker: None,
             }),
         }
     }
@@ -115,10 +119,11 @@ pub(super) fn check_topic(job: &JobSpec, start: &[PositionRow], report: &mut Rep
     report.input_notes = notes;
     for (position, unread) in partitions {
         let Some(message) = &position.message else { continue };
-        let state = match start.iter().any(|row| row.partition == position.partition.name) {
-            false => InputState::New,
-            true if unread == 0 => InputState::Read,
-            true => InputState::Unread,
+        let row = start.iter().find(|row| row.partition == position.partition.name);
+        let state = match row {
+            None => InputState::New,
+            Some(_) if unread == 0 => InputState::Read,
+            Some(_) => InputState::Unread,
         };
         report.inputs.push(InputReport {
             partition: position.partition.name.clone(),
@@ -126,6 +131,7 @@ pub(super) fn check_topic(job: &JobSpec, start: &[PositionRow], report: &mut Rep
             state,
             unread_bytes: None,
             message: Some(InputMessages { offset: message.offset, unread }),
+            worker: row.and_then(|row| row.committed.as_ref()).map(|commit| commit.worker.clone()),
         });
     }
 }
@@ -161,6 +167,7 @@ pub(super) fn check_followed(job: &JobSpec, start: &[PositionRow], report: &mut 
             state,
             unread_bytes: Some(unread),
             message: None,
+            worker: None,
         });
         if unread > 0 && generation_of.is_none() {
             with_unread.push(Partition::clone(&partition));

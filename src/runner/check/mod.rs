@@ -26,6 +26,7 @@ pub fn check(job: &JobSpec) -> Result<Report, RunError> {
     let mut report = Report {
         store: None,
         holder: None,
+        are_workers_running: false,
         latest: None,
         is_unreadable: false,
         differences: Vec::new(),

@@ -17,6 +17,8 @@ pub struct Report {
     pub store: Option<String>,
     /// The run that holds the store, in its own words.
     pub holder: Option<String>,
+    /// Whether workers hold it together, of which `holder` is one.
+    pub are_workers_running: bool,
     pub latest: Option<Box<Manifest>>,
     /// Whether the store or its latest checkpoint cannot be read. One of the problems says why, and `inputs` is empty.
     pub is_unreadable: bool,
@@ -48,6 +50,8 @@ pub struct InputReport {
     pub unread_bytes: Option<u64>,
     /// For a partition of a topic, its place there.
     pub message: Option<InputMessages>,
+    /// The worker that has made its last commit, if one of several workers has.
+    pub worker: Option<String>,
 }
 
 /// What a run would find of a partition of a topic.
@@ -114,6 +118,13 @@ impl Report {
     pub(super) fn unreadable(&mut self, row: &PositionRow, error: &InputError) {
         self.problems.push(in_one_line(error));
         let (partition, offset) = (row.partition.clone(), row.offset);
-        self.inputs.push(InputReport { partition, offset, state: InputState::Bad, unread_bytes: None, message: None });
+        self.inputs.push(InputReport {
+            partition,
+            offset,
+            state: InputState::Bad,
+            unread_bytes: None,
+            message: None,
+            worker: None,
+        });
     }
 }

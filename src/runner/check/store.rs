@@ -32,7 +32,10 @@ pub(super) fn check_store(
     let published = outputs.published().unwrap_or_default();
     let store = match Places::of(job, &StorageOpener::default()).and_then(|places| Ok((places.examine(job)?, places))) {
         Ok((store, places)) => {
-            report.holder = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)).ok()?);
+            let found = places.paths.iter().find_map(|path| holder(&path.join(layout::LOCK_FILE)).ok()?);
+            // Only workers share the lock.
+            report.are_workers_running = found.as_ref().is_some_and(|holder| holder.is_shared);
+            report.holder = found.map(|holder| holder.name);
             store
         }
         Err(RunError::Store(StoreError::NoStore { .. })) => {
@@ -50,8 +53,14 @@ pub(super) fn check_store(
             return Ok(None);
         }
     };
-    if let Some(holder) = &report.holder {
-        report.problems.push(format!("the store is locked by {holder}"));
+    match &report.holder {
+        Some(_) if report.are_workers_running => report.problems.push(
+            "workers of the job are running: another one can join them with `--worker`; a run without it needs the store \
+             for itself"
+                .to_owned(),
+        ),
+        Some(holder) => report.problems.push(format!("the store is locked by {holder}")),
+        None => {}
     }
     let start = check_latest(job, &store, published, report);
     if start.is_some() {

@@ -111,6 +111,8 @@ pub(crate) fn run(run: &Run<'_>, prepared: Prepared, store: Option<&Store>) -> R
             if let Some(store) = store {
                 let topic = outlet.map(|outlet| (outlet, MessageRows::new(run.job, run.shape(&plan))));
                 let publisher = Publisher { shown, topic, ..publisher(run, &plan, dead, late, names) };
+                let waits = event_sender.clone();
+                store.report_waits(move |note| drop(waits.send(ThreadEvent::Replica(note))));
                 let checkpointer = Checkpointer::new(store.clone(), facts, lineage, publisher);
                 store_threads.spawn_checkpointer(scope, checkpointer, frozen, &event_sender, &mut director)?;
                 store_threads.spawn_others(scope, run, store, plan.tasks, &mut director)?;

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use crate::storage::error::StorageError;
 use crate::storage::local::root::Root;
 use crate::storage::{Entry, EntryKind};
+use crate::values::file_name::readable;
 
 /// Returns the entries of `dir`, sorted by name. A directory that does not exist is empty.
 pub(super) fn entries(root: &Root, dir: &str) -> Result<Vec<Entry>, StorageError> {
@@ -52,14 +53,4 @@ fn entry(name: &CString, found: &Stat) -> Entry {
         bytes: if kind == EntryKind::File { found.st_size as u64 } else { 0 },
         modified_seconds: Some(found.st_mtime),
     }
-}
-
-/// Returns a name with `\xNN` in place of each byte that is not UTF-8, so that different names stay different.
-fn readable(name: &OsStr) -> String {
-    let mut text = String::with_capacity(name.len());
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
-    }
-    text
 }

@@ -86,10 +86,19 @@ impl LocalLock {
     }
 }
 
-/// Returns who holds the lock file at `path`, in its own words. The lock is tried only briefly, in shared mode.
+/// Who holds a lock file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// In its own words; of several, one of them.
+    pub name: String,
+    /// Whether others may have the lock at the same time.
+    pub is_shared: bool,
+}
+
+/// Returns who holds the lock file at `path`. The lock is tried only briefly.
 ///
 /// Fails if that cannot be found out, for instance because the file system has no locks.
-pub fn holder(path: &Path) -> io::Result<Option<String>> {
+pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
     // Opening a pipe would wait for its writer.
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_file() => {}
@@ -99,14 +108,15 @@ pub fn holder(path: &Path) -> io::Result<Option<String>> {
     let mut file = File::open(path)?;
     let mut text = String::new();
     (&mut file).take(MAX_HOLDER_BYTES as u64).read_to_string(&mut text)?;
+    let held = |is_shared| Ok(Some(Holder { name: text.trim().to_owned(), is_shared }));
     match file.try_lock_shared() {
         _ if text.is_empty() => Ok(None),
         // Nobody has it alone; several may have it together.
         Ok(()) => match file.unlock().map(|()| file.try_lock()) {
-            Ok(Err(TryLockError::WouldBlock)) => Ok(Some(text.trim().to_owned())),
+            Ok(Err(TryLockError::WouldBlock)) => held(true),
             _ => Ok(None),
         },
-        Err(TryLockError::WouldBlock) => Ok(Some(text.trim().to_owned())),
+        Err(TryLockError::WouldBlock) => held(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -38,20 +38,31 @@ impl Store {
     /// Reads the history of all replicas, which may have different events with one number if they were cut off from each
     /// other.
     ///
-    /// Fails if no replica can be listed, or if the system refuses to read an event that no replica has intact.
+    /// Fails if no replica can be listed, or if the system refuses to read an event: no other replica proves what it says. Of
+    /// a lost replica, that counts only for events that no other one has intact.
     pub fn history(&self) -> Result<History, StoreError> {
+        self.history_without(&self.health.all_lost().into_keys().collect())
+    }
+
+    /// Reads the history as [`Store::history`] does, and fails if the system refuses to read any event of a lost replica,
+    /// too, which is about to be caught up.
+    pub fn whole_history(&self) -> Result<History, StoreError> {
+        self.history_without(&BTreeSet::new())
+    }
+
+    fn history_without(&self, lost: &BTreeSet<usize>) -> Result<History, StoreError> {
         let mut reading = Reading::default();
         for _ in 0..MAX_LOOKS {
-            reading = self.read_history()?;
+            reading = self.read_history(lost)?;
             // Events that were folded since they were listed are in a newer one.
             if !reading.is_outdated {
                 break;
             }
         }
-        if let Some((_, error)) = reading.refused.pop_first() {
+        let found = std::mem::take(&mut reading.found);
+        if let Some(error) = reading.into_refusal() {
             return Err(error.into());
         }
-        let found = reading.found;
         let last = found.keys().next_back().copied().unwrap_or(0);
         let unreadable = found.iter().filter(|(_, events)| events.is_empty()).map(|(number, _)| *number).collect();
         let events = found.into_values().flat_map(|mut events| {
@@ -64,21 +75,28 @@ impl Store {
         Ok(History { events: events.collect(), last, unreadable })
     }
 
-    fn read_history(&self) -> Result<Reading, StoreError> {
+    fn read_history(&self, lost: &BTreeSet<usize>) -> Result<Reading, StoreError> {
         let mut reading = Reading::default();
         let mut failed = Vec::new();
-        for storage in self.storages() {
+        for (index, storage) in self.storages().enumerate() {
             match numbers(storage) {
                 Ok(numbers) => {
+                    let is_lost = lost.contains(&index);
                     let read = |number: &u64| reading::bytes(storage, *number);
                     let events = parallel::map_on(self.readers_of(storage), &numbers, read);
-                    numbers.into_iter().zip(events).for_each(|(number, bytes)| reading.add(number, bytes));
+                    numbers.into_iter().zip(events).for_each(|(number, bytes)| reading.add(number, bytes, is_lost));
                 }
-                Err(error) => failed.push(error),
+                Err(error) => failed.push((index, error)),
             }
         }
         if failed.len() == self.replicas.len() {
-            return Err(failed.swap_remove(0).into());
+            return Err(failed.swap_remove(0).1.into());
+        }
+        for (index, error) in failed.into_iter().filter(|(index, _)| !lost.contains(index)) {
+            // One whose checkpoints cannot be listed either is away.
+            if error.is_inconclusive() && self.replicas[index].sequences().is_ok() {
+                reading.refuse(error);
+            }
         }
         Ok(reading)
     }

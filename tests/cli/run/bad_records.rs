@@ -184,14 +184,22 @@ fn a_dead_letter_file_that_is_something_else_is_not_overwritten() {
     let env = Env::new();
     job(&env, &BAD[0], ", on_error: {dead_letter: notes.txt}");
     env.write("notes.txt", "mine\n");
-    let output = env.run(&["run", "job.yaml", "--quiet"]).expect(4);
-    assert_eq!(
-        output.stderr,
-        "error: refusing to overwrite `notes.txt`: not a dead-letter file\n\
-         hint: name another file in job.yaml (`input: on_error: dead_letter`), or move this one away\n"
-    );
+    // A supervisor that starts it again would do so for ever.
+    let refused = || {
+        let output = env.run(&["run", "job.yaml", "--quiet"]).expect(2);
+        assert_eq!(
+            output.stderr,
+            "error: refusing to overwrite `notes.txt`: not a dead-letter file\n\
+             hint: name another file in job.yaml (`input: on_error: dead_letter`), or move this one away\n"
+        );
+        assert_eq!(fs::read(env.path("data")).unwrap(), BAD[0].input);
+    };
+    refused();
     assert_eq!(env.read("notes.txt"), "mine\n");
-    assert_eq!(fs::read(env.path("data")).unwrap(), BAD[0].input);
+    for make in ["mkdir notes.txt", "mkfifo notes.txt"] {
+        env.shell(&format!("rm -rf notes.txt && {make}")).expect(0);
+        refused();
+    }
 }
 
 #[test]

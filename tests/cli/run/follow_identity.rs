@@ -1,6 +1,8 @@
 //! `follow: true`: which file a position belongs to, and which files are none of its business.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use super::follow::{append, expected, job, lines, records, start, state, stop, until_applied};
@@ -178,4 +180,50 @@ fn lines_that_only_a_compressed_file_still_has_are_not_left_out() {
         stop(&env, child);
         assert_eq!(state(&env), expected(10 + new), "{pattern}");
     }
+}
+
+#[test]
+fn a_rotated_file_whose_name_is_not_utf8_is_read_on_during_a_run_and_after_it() {
+    let env = Env::new();
+    job(&env, "'logs/*.log'", "key: k\n");
+    fs::create_dir(env.path("logs")).unwrap();
+    let (log, rotated) = (env.path("logs/app.log"), env.path("logs").join(OsStr::from_bytes(b"app.log.\xff")));
+    append(&log, &lines(0, 3));
+    if fs::rename(&log, &rotated).is_err() {
+        println!("skipped: the file system refuses such names");
+        return;
+    }
+    fs::rename(&rotated, &log).unwrap();
+    let run_until = |count| {
+        let mut child = start(&env);
+        until_applied(&env, &mut child, count);
+        stop(&env, child);
+    };
+    run_until(3);
+    // Nothing else has the name of the log, and what was written to it last is in this file only.
+    append(&log, &lines(3, 5));
+    fs::rename(&log, &rotated).unwrap();
+    run_until(5);
+    let positions = env.run(&["inspect", "store", "--positions"]).expect(0).stdout;
+    assert!(positions.contains("logs/app.log.\\xff"), "{positions}");
+    let checked = env.run(&["check", "job.yaml"]).expect(0).stdout;
+    assert!(checked.contains("logs/app.log.\\xff") && !checked.contains("gone"), "{checked}");
+    append(&rotated, &lines(5, 6));
+    append(&log, &lines(6, 9));
+    run_until(9);
+    append(&rotated, &lines(9, 11));
+    env.shell("gzip logs/app.log.?").expect(0);
+    run_until(11);
+    // While the job runs.
+    let mut child = start(&env);
+    append(&log, &lines(11, 12));
+    until_applied(&env, &mut child, 12);
+    fs::rename(&log, &rotated).unwrap();
+    std::thread::sleep(LOOK);
+    append(&rotated, &lines(12, 14));
+    until_applied(&env, &mut child, 14);
+    stop(&env, child);
+    assert_eq!(state(&env), expected(14));
+    let positions = env.run(&["inspect", "store", "--positions"]).expect(0).stdout;
+    assert!(positions.contains("logs/app.log.\\xff"), "{positions}");
 }

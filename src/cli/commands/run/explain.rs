@@ -243,7 +243,7 @@ pub fn explain(error: RunError, args: &JobArgs, text: &[u8]) -> CliError {
         RunError::Output(OutputError::LinesOfRunAlone { .. }) => CliError::of(Exit::Usage, &error)
             .hint(format!("name another file in {job}: with `--worker`, each checkpoint has a file of its own")),
         RunError::Output(OutputError::Place { .. }) => CliError::of(Exit::Usage, &error),
-        RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Failed, &error)
+        RunError::Output(OutputError::DeadLetterTaken { .. }) => CliError::of(Exit::Usage, &error)
             .hint(format!("name another file in {job} (`input: on_error: dead_letter`), or move this one away")),
         RunError::Checkpoint(_) => {
             CliError::of(Exit::Damaged, &error).hint("`ckpt verify --deep STORE` lists all damage")

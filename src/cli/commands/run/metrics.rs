@@ -188,7 +188,7 @@ impl Metrics {
             _ => {}
         }
         self.replicas_behind.set(behind.len() as u64);
-        if !matches!(note, StoreNote::CaughtUp { .. }) {
+        if !matches!(note, StoreNote::CaughtUp { .. } | StoreNote::Waits { .. }) {
             self.replica_warnings.inc();
         }
     }

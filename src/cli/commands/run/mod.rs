@@ -205,6 +205,7 @@ fn options(
     ui: &Ui,
 ) -> Result<Options, CliError> {
     let clock = ui.clock().clone();
+    let command = args.worker.as_ref().map_or("`ckpt run`".to_owned(), |name| format!("`ckpt run --worker {name}`"));
     Ok(Options {
         threads: match args.threads {
             Some(threads) => usize::from(threads),
@@ -212,7 +213,7 @@ fn options(
         },
         must_resume: args.must_resume,
         latest_good: args.latest_good,
-        holder: text::holder(&format!("`ckpt run` of job {}", job.job), &ui.now()),
+        holder: text::holder(&format!("{command} of job {}", job.job), &ui.now()),
         clock: WallClock::new(move || clock.now_in_millis()),
         random: random()?,
         environment,

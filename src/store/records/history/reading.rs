@@ -49,31 +49,47 @@ pub(super) struct Reading {
     /// Nothing for an event that is damaged in every replica so far. Replicas that were cut off from each other may have
     /// different events with the same number.
     pub(super) found: BTreeMap<u64, Vec<Sealed<Event>>>,
-    /// Events that the system refused to read, and that are not intact in any other replica so far.
-    pub(super) refused: BTreeMap<u64, StorageError>,
+    /// What a replica that counts refused to read. Another replica may have another event with that number, so its own
+    /// decides nothing about this one.
+    pub(super) refused: Option<StorageError>,
+    /// Events that lost replicas refused to read, and that are not intact in any other replica so far.
+    lost: BTreeMap<u64, StorageError>,
     /// Whether an event is gone that was listed a moment ago.
     pub(super) is_outdated: bool,
 }
 
 impl Reading {
-    pub(super) fn add(&mut self, number: u64, bytes: Result<Bytes, StorageError>) {
+    /// Adds event `number` of one replica, which may be lost: nothing is done there before it has caught up.
+    pub(super) fn add(&mut self, number: u64, bytes: Result<Bytes, StorageError>, is_lost: bool) {
         match bytes {
             Ok(bytes) => {
                 let event = parse(number, &bytes);
                 let events = self.found.entry(number).or_default();
                 events.extend(event.filter(|event| !events.contains(event)));
                 if !events.is_empty() {
-                    self.refused.remove(&number);
+                    self.lost.remove(&number);
                 }
             }
             Err(error) if error.is_not_found() => self.is_outdated = true,
             Err(error) => {
                 let events = self.found.entry(number).or_default();
-                if error.is_inconclusive() && events.is_empty() {
-                    self.refused.insert(number, error);
+                match error.is_inconclusive() {
+                    true if !is_lost => self.refuse(error),
+                    true if events.is_empty() => drop(self.lost.insert(number, error)),
+                    _ => {}
                 }
             }
         }
+    }
+
+    /// Notes that a replica that counts refused to be read.
+    pub(super) fn refuse(&mut self, error: StorageError) {
+        self.refused.get_or_insert(error);
+    }
+
+    /// Returns what was refused that the history depends on.
+    pub(super) fn into_refusal(mut self) -> Option<StorageError> {
+        self.refused.or_else(|| Some(self.lost.pop_first()?.1))
     }
 }
 
