@@ -382,6 +382,28 @@ fn an_object_that_gets_no_answer_is_not_taken_for_missing() {
     assert!(error.is_inconclusive(), "{error}");
 }
 
+#[test]
+fn what_is_put_while_others_commit_is_kept_or_known_to_be_pruned() {
+    // A prune spares five minutes, and a look is needed after one.
+    for (seconds, is_pruned) in [(0, false), (59, false), (60, false), (300, false), (301, true), (3_600, true)] {
+        let (objects, elsewhere) = built(false);
+        let store = Store::open(vec![Arc::new(objects.client(None))]).expect("opened");
+        let since = Sequence(LATEST).next();
+        commit_after(&store, Sequence(LATEST)).expect("committed");
+        let put = store.put(b"what no checkpoint names", ObjectKind::Yaml).expect("put").object;
+        objects.pass(seconds);
+        commit_after(&store, since).expect("committed");
+        PruneAtOnce.work(Arc::new(objects.client(None)), &elsewhere).expect("pruned");
+        assert_eq!(store.object(put).is_err(), is_pruned, "after {seconds} s");
+        match store.keep(&[put], Some(since)) {
+            Ok(()) => assert!(!is_pruned, "after {seconds} s"),
+            Err(error) => assert!(is_pruned && error.is_not_found(), "after {seconds} s: {error}"),
+        }
+        // A checkpoint that does not exist any more proves nothing.
+        assert_eq!(store.keep(&[put], Some(Sequence(3))).is_err(), is_pruned, "after {seconds} s");
+    }
+}
+
 /// Returns a partition that a checkpoint has a position in.
 fn partition_of(store: &Store, sequence: Sequence) -> String {
     let positions = Snapshot::open(store, sequence).and_then(|snapshot| snapshot.positions(store));

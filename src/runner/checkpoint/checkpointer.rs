@@ -43,6 +43,8 @@ pub struct Checkpointer {
     pub(super) dead_lines: Vec<u8>,
     /// New objects that no checkpoint names.
     pub(super) unnamed: Created,
+    /// The checkpoint that was known before the first of the drafts' new segments was written; nothing before one is.
+    pub(super) put_since: Option<Sequence>,
     /// Whether the last attempt failed.
     failed: bool,
     pub(super) uncertain: Option<Box<UncertainCommit>>,
@@ -76,6 +78,7 @@ impl Checkpointer {
             changed_keys: 0,
             dead_lines: Vec::new(),
             unnamed: Created::default(),
+            put_since: None,
             failed: false,
             uncertain: None,
             log: None,
@@ -119,6 +122,7 @@ impl Checkpointer {
             Ok(None) => {}
             Err(error) => failure = Some(error),
         }
+        self.put_since = self.put_since.or(self.lineage.last.as_ref().map(|last| last.manifest.sequence));
         self.take_shards(first, frozen, &mut times, &mut failure)?;
         if failure.is_none() {
             // At the end of a run, the cut comes when the output is staged.
@@ -233,6 +237,7 @@ impl Checkpointer {
             *draft = Draft { pending: draft.pending.take(), changes, ..new };
         }
         self.lineage = lineage;
+        self.put_since = None;
         let used: HashSet<u64> = self.drafts.iter().map(|draft| draft.cut).collect();
         self.cuts.retain(&used);
         self.changed_keys = 0;
