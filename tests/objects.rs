@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ckpt::format::index;
-use ckpt::format::layout::{ObjectKind, ObjectName};
+use ckpt::format::layout::{self, ObjectKind, ObjectName};
 use ckpt::format::manifest::{Parent, Routing, Trigger};
 use ckpt::format::owner::Owner;
 use ckpt::ops::finding::Severity;
@@ -399,8 +399,12 @@ fn what_is_put_while_others_commit_is_kept_or_known_to_be_pruned() {
             Ok(()) => assert!(!is_pruned, "after {seconds} s"),
             Err(error) => assert!(is_pruned && error.is_not_found(), "after {seconds} s: {error}"),
         }
-        // A checkpoint that does not exist any more proves nothing.
+        // A checkpoint that does not exist any more proves nothing, and neither does one that was written again.
         assert_eq!(store.keep(&[put], Some(Sequence(3))).is_err(), is_pruned, "after {seconds} s");
+        let (place, name) = (objects.client(None), layout::manifest(since));
+        objects.pass(1);
+        place.replace(&name, &place.get(&name, u64::MAX).expect("read")).expect("written");
+        assert_eq!(store.keep(&[put], Some(since)).is_err(), is_pruned, "after {seconds} s");
     }
 }
 

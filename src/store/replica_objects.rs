@@ -191,7 +191,8 @@ impl Replica {
         let (Some(Some(then)), Some((_, Some(newest)))) = (times.get(&since), times.last_key_value()) else {
             return Ok(false);
         };
-        Ok(newest - then < SPARED_SECONDS)
+        // A manifest that was repaired or copied since is newer than those after it, and says nothing.
+        Ok(times.values().is_sorted() && newest - then < SPARED_SECONDS)
     }
 
     /// Keeps objects from being deleted while one is taken over, and vice versa. It is never held for long.

@@ -43,7 +43,7 @@ pub struct Checkpointer {
     pub(super) dead_lines: Vec<u8>,
     /// New objects that no checkpoint names.
     pub(super) unnamed: Created,
-    /// The checkpoint that was known before the first of the drafts' new segments was written; nothing before one is.
+    /// The checkpoint that was known before the first of the drafts' segments was written that are in no checkpoint.
     pub(super) put_since: Option<Sequence>,
     /// Whether the last attempt failed.
     failed: bool,
@@ -122,7 +122,10 @@ impl Checkpointer {
             Ok(None) => {}
             Err(error) => failure = Some(error),
         }
-        self.put_since = self.put_since.or(self.lineage.last.as_ref().map(|last| last.manifest.sequence));
+        let is_known = |row: &IndexRow| self.lineage.objects.contains(&row.object);
+        if self.drafts.iter().flat_map(|draft| &draft.chain).all(is_known) {
+            self.put_since = self.lineage.last.as_ref().map(|last| last.manifest.sequence);
+        }
         self.take_shards(first, frozen, &mut times, &mut failure)?;
         if failure.is_none() {
             // At the end of a run, the cut comes when the output is staged.
@@ -237,7 +240,6 @@ impl Checkpointer {
             *draft = Draft { pending: draft.pending.take(), changes, ..new };
         }
         self.lineage = lineage;
-        self.put_since = None;
         let used: HashSet<u64> = self.drafts.iter().map(|draft| draft.cut).collect();
         self.cuts.retain(&used);
         self.changed_keys = 0;
