@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ckpt::format::index;
-use ckpt::format::layout::{ObjectKind, ObjectName};
+use ckpt::format::layout::{self, ObjectKind, ObjectName};
 use ckpt::format::manifest::{Parent, Routing, Trigger};
 use ckpt::format::owner::Owner;
 use ckpt::ops::finding::Severity;
@@ -380,6 +380,32 @@ fn an_object_that_gets_no_answer_is_not_taken_for_missing() {
     open(&[&objects, &elsewhere]).take_over(&[object]).expect_err("unknown in one replica, missing in the other");
     let error = open(&[&elsewhere]).take_over(&[object]).expect_err("unknown in the only replica");
     assert!(error.is_inconclusive(), "{error}");
+}
+
+#[test]
+fn what_is_put_while_others_commit_is_kept_or_known_to_be_pruned() {
+    // A prune spares five minutes, and a look is needed after one.
+    for (seconds, is_pruned) in [(0, false), (59, false), (60, false), (300, false), (301, true), (3_600, true)] {
+        let (objects, elsewhere) = built(false);
+        let store = Store::open(vec![Arc::new(objects.client(None))]).expect("opened");
+        let since = Sequence(LATEST).next();
+        commit_after(&store, Sequence(LATEST)).expect("committed");
+        let put = store.put(b"what no checkpoint names", ObjectKind::Yaml).expect("put").object;
+        objects.pass(seconds);
+        commit_after(&store, since).expect("committed");
+        PruneAtOnce.work(Arc::new(objects.client(None)), &elsewhere).expect("pruned");
+        assert_eq!(store.object(put).is_err(), is_pruned, "after {seconds} s");
+        match store.keep(&[put], Some(since)) {
+            Ok(()) => assert!(!is_pruned, "after {seconds} s"),
+            Err(error) => assert!(is_pruned && error.is_not_found(), "after {seconds} s: {error}"),
+        }
+        // A checkpoint that does not exist any more proves nothing, and neither does one that was written again.
+        assert_eq!(store.keep(&[put], Some(Sequence(3))).is_err(), is_pruned, "after {seconds} s");
+        let (place, name) = (objects.client(None), layout::manifest(since));
+        objects.pass(1);
+        place.replace(&name, &place.get(&name, u64::MAX).expect("read")).expect("written");
+        assert_eq!(store.keep(&[put], Some(since)).is_err(), is_pruned, "after {seconds} s");
+    }
 }
 
 /// Returns a partition that a checkpoint has a position in.

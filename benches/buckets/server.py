@@ -20,7 +20,7 @@ class Server:
     """A server in a thread of its own. `latency` is in seconds."""
 
     def __init__(self):
-        self.objects, self.names, self.latency, self.requests = {}, None, 0.0, []
+        self.objects, self.names, self.latency, self.requests = {}, [], 0.0, []
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
 
@@ -40,7 +40,7 @@ class Server:
 
     def put(self, key, data):
         if key not in self.objects:
-            self.names = None
+            bisect.insort(self.names, key)
         self.objects[key] = (data, '"%s"' % hashlib.md5(data).hexdigest())
 
     def take_requests(self):
@@ -79,7 +79,7 @@ class Server:
             return '200 OK', ['ETag: ' + self.objects[key][1]], b''
         if method == 'DELETE':
             if self.objects.pop(key, None):
-                self.names = None
+                del self.names[bisect.bisect_left(self.names, key)]
             return '204 No Content', [], b''
         if key not in self.objects:
             return refused('404 Not Found', 'NoSuchKey', method == 'HEAD')
@@ -100,8 +100,6 @@ class Server:
         prefix, delimiter = query.get('prefix', [''])[0], query.get('delimiter', [''])[0]
         after = max(query.get('continuation-token', [''])[0], query.get('start-after', [''])[0])
         self.requests.append(('LIST', prefix, time.perf_counter()))
-        if self.names is None:
-            self.names = sorted(self.objects)
         at = max(bisect.bisect_left(self.names, prefix), bisect.bisect_right(self.names, after) if after else 0)
         contents, prefixes, last = [], {}, None
         while at < len(self.names) and self.names[at].startswith(prefix):

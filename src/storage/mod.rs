@@ -139,7 +139,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 
     /// Returns those of [`Storage::list_dirs`] whose names come after `after`, by the order of their bytes. Object storage
-    /// does not list the others.
+    /// does not list the others, and a directory on a disk does not look at them.
     fn list_dirs_after(&self, dir: &RelPath, root: &str, after: &str) -> Result<Vec<Entry>, StorageError> {
         let mut directories = self.list_dirs(dir, root)?;
         directories.retain(|entry| entry.name.as_str() > after);

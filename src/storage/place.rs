@@ -33,7 +33,13 @@ fn open_url(url: &str, cache: Option<&Arc<Cache>>) -> Arc<dyn Storage> {
     use crate::storage::unusable::Unusable;
 
     match url.parse::<BucketUrl>() {
-        Ok(url) => Arc::new(cache.map_or_else(|| Bucket::new(url.clone()), |cache| Bucket::cached(url.clone(), cache))),
+        Ok(url) => {
+            let bucket = Bucket::new(url.clone());
+            Arc::new(match cache {
+                Some(cache) => bucket.with_cache(cache),
+                None => bucket,
+            })
+        }
         Err(error) => Arc::new(Unusable::new(url, format!("{error}"))),
     }
 }

@@ -27,9 +27,9 @@ impl Bucket {
         Bucket { url, opened: OnceLock::new(), copies: None }
     }
 
-    /// Does the same for a reader that takes from `cache` what it has, see `Copies`.
-    pub fn cached(url: BucketUrl, cache: &Arc<Cache>) -> Bucket {
-        Bucket { copies: Some(Copies::new(Arc::clone(cache))), ..Bucket::new(url) }
+    /// Returns the same for a reader that takes from `cache` what it has, see `Copies`.
+    pub fn with_cache(self, cache: &Arc<Cache>) -> Bucket {
+        Bucket { copies: Some(Copies::new(Arc::clone(cache))), ..self }
     }
 
     /// Returns a storage with a client that exists.

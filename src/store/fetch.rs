@@ -103,6 +103,23 @@ impl Store {
         self.newest(|sequence| self.manifest(sequence))
     }
 
+    /// Returns the latest checkpoint as [`Store::latest`] does, unless it is `known`, which was the latest one when the caller
+    /// looked before.
+    ///
+    /// The checkpoints before it are not listed: a store that several workers share may have very many.
+    pub fn latest_after(&self, known: &Committed) -> Result<Option<Committed>, StoreError> {
+        let is_other = |latest: &Committed| latest.sha256 != known.sha256;
+        if let [replica] = &self.replicas[..] {
+            let newest = replica.newest_after(known.manifest.sequence)?.unwrap_or(known.manifest.sequence);
+            match self.manifest(newest) {
+                // It was pruned since it was listed.
+                Err(StoreError::NoCheckpoint { .. }) => {}
+                read => return read.map(|latest| Some(latest).filter(is_other)),
+            }
+        }
+        Ok(self.latest()?.filter(is_other))
+    }
+
     /// Returns the latest checkpoint as [`Store::latest`] does, or the error of [`Store::check_present`].
     pub fn latest_present(&self) -> Result<Option<Committed>, StoreError> {
         self.newest(|sequence| {

@@ -88,6 +88,28 @@ impl Store {
         unknown.map_or(Ok(()), Err)
     }
 
+    /// Keeps objects that the caller has put, and that no checkpoint names yet, from being pruned, and makes sure that they
+    /// exist: asks the place itself, whatever a cache has. When the first of them was put, the caller knew that checkpoint
+    /// `since` existed.
+    ///
+    /// Where there are locks, they are as new afterward as those that are put now. In object storage, their age cannot be
+    /// changed. But a prune deletes only what is five minutes older than the latest checkpoint. So if that is at most a
+    /// minute younger than `since`, no prune can have deleted any of them, and one request is enough for all. Fails with an error
+    /// that says [`StoreError::is_not_found`] if an object is gone.
+    pub fn keep(&self, objects: &[ObjectRef], since: Option<Sequence>) -> Result<(), StoreError> {
+        let keep = |_, replica: &Replica| -> Result<(), StoreError> {
+            if !replica.is_remote() {
+                return objects.iter().try_for_each(|&object| replica.keep(object));
+            }
+            if !objects.is_empty() && since.map_or(Ok(false), |since| replica.spares_since(since))? {
+                return Ok(());
+            }
+            let checked = parallel::map_on(self.readers(), objects, |&object| replica.check_size(object));
+            checked.into_iter().collect()
+        };
+        self.on_sound(keep).map(drop)
+    }
+
     /// Does the same as [`Store::put`], and notes in `created` where the object did not exist before, even if it fails.
     pub fn put_noted(&self, bytes: &[u8], kind: ObjectKind, created: &mut Created) -> Result<ObjectRef, StoreError> {
         let object = ObjectName { digest: Digest::of(bytes), kind };

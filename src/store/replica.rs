@@ -1,5 +1,6 @@
 //! One copy of a store, which knows nothing of the others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -83,14 +84,23 @@ impl Replica {
 
     /// Returns whether a checkpoint with a number above `sequence` is in `checkpoints/`.
     pub(super) fn has_newer(&self, sequence: Sequence) -> Result<bool, StoreError> {
-        // Nine digits may come before eight.
-        if sequence >= LISTED_IN_ORDER {
-            return Ok(self.sequences_in(CHECKPOINTS)?.last() > Some(&sequence));
-        }
+        Ok(self.newest_after(sequence)?.is_some())
+    }
+
+    /// Returns the highest number in `checkpoints/`, if it is above `sequence`.
+    pub(super) fn newest_after(&self, sequence: Sequence) -> Result<Option<Sequence>, StoreError> {
+        Ok(self.times_after(sequence)?.into_keys().next_back())
+    }
+
+    /// Returns the numbers above `sequence` in `checkpoints/`, with the times at which they were committed, in seconds by the
+    /// clock of the storage.
+    pub(super) fn times_after(&self, sequence: Sequence) -> Result<BTreeMap<Sequence, Option<i64>>, StoreError> {
         let directory = layout::directory(CHECKPOINTS);
-        let directories = self.storage.list_dirs_after(&directory, MANIFEST_FILE, &sequence.to_string())?;
-        let is_newer = |name: &str| name.parse::<Sequence>().is_ok_and(|number| number > sequence);
-        Ok(directories.iter().any(|entry| is_newer(&entry.name)))
+        // Nine digits may come before eight.
+        let after = if sequence < LISTED_IN_ORDER { sequence.to_string() } else { String::new() };
+        let directories = self.storage.list_dirs_after(&directory, MANIFEST_FILE, &after)?;
+        let numbers = directories.iter().filter_map(|entry| Some((entry.name.parse().ok()?, entry.modified_seconds)));
+        Ok(numbers.filter(|(number, _)| *number > sequence).collect())
     }
 
     /// Reads `store.yaml`.
@@ -176,9 +186,9 @@ impl Replica {
     /// is free, and was never used.
     pub(super) fn commit_after_all(&self, sequence: Sequence, files: &[(&str, &[u8])]) -> Result<(), StoreError> {
         let _lock = self.lock_objects()?;
-        match self.sequences_in(CHECKPOINTS)?.last() {
-            Some(latest) if *latest >= sequence => Err(StoreError::NumberTaken { sequence }),
-            _ => Ok(self.commit(sequence, files)?),
+        match self.has_newer(Sequence(sequence.0 - 1))? {
+            true => Err(StoreError::NumberTaken { sequence }),
+            false => Ok(self.commit(sequence, files)?),
         }
     }
 
@@ -247,7 +257,8 @@ mod tests {
             }
             let replica = Replica::new(Arc::new(storage));
             for &number in &numbers[..=latest] {
-                assert_eq!(replica.has_newer(number).unwrap(), number < numbers[latest], "{number}");
+                let newest = Some(numbers[latest]).filter(|newest| *newest > number);
+                assert_eq!(replica.newest_after(number).unwrap(), newest, "{number}");
             }
         }
     }

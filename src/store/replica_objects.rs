@@ -10,10 +10,15 @@ use crate::storage::{FileSystem, LockGuard, StorageError};
 use crate::store::error::StoreError;
 use crate::store::replica::Replica;
 use crate::values::digest::{Digest, Hasher};
+use crate::values::id::Sequence;
 use crate::values::relpath::RelPath;
 
 /// How often `put` replaces a damaged object before it gives up: other writers may be replacing it as well.
 const MAX_PUT_ATTEMPTS: u32 = 5;
+
+/// How long before the latest checkpoint an object may have been put in object storage so that it is certain, without a look,
+/// that no prune deletes it, in seconds. Prunes spare five minutes: the clocks of the servers of a bucket may differ.
+const SPARED_SECONDS: i64 = 60;
 
 impl Replica {
     /// Returns an object whose bytes are what its name promises, whatever its size. Memory is bounded by the size of
@@ -165,6 +170,24 @@ impl Replica {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes an object that is about to be needed as new as one that was just written, and fails if it is missing or has
+    /// another size.
+    pub(super) fn keep(&self, object: ObjectRef) -> Result<(), StoreError> {
+        self.take_over(object.object)?;
+        self.check_size(object)
+    }
+
+    /// Tells whether no prune in object storage can have deleted, or can still delete, what was put after checkpoint `since`
+    /// was committed, as long as there is no newer checkpoint than now. All times are those of the server.
+    pub(super) fn spares_since(&self, since: Sequence) -> Result<bool, StoreError> {
+        let times = self.times_after(Sequence(since.0 - 1))?;
+        let (Some(Some(then)), Some((_, Some(newest)))) = (times.get(&since), times.last_key_value()) else {
+            return Ok(false);
+        };
+        // A manifest that was repaired or copied since is newer than those after it, and says nothing.
+        Ok(times.values().is_sorted() && newest - then < SPARED_SECONDS)
     }
 
     /// Keeps objects from being deleted while one is taken over, and vice versa: see `ObjectsLock`.

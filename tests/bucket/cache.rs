@@ -3,8 +3,14 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use ckpt::format::layout::ObjectKind;
+use ckpt::storage::cache::{Cache, DEFAULT_MAX_BYTES};
+use ckpt::storage::remote::Bucket;
+use ckpt::store::Store;
 
 use crate::support::object_server::ObjectServer;
 use crate::support::{AtEnd, Env, tree};
@@ -234,4 +240,28 @@ fn two_buckets_with_equal_names_on_different_servers_share_no_copies() {
     assert_eq!(answer_of(&other_env, COMMANDS[0]), answer_of(&env, COMMANDS[0]));
     let read = other.take_requests("GET store/checkpoints/");
     assert_eq!(read.len(), 6, "{read:?}");
+}
+
+#[test]
+fn what_a_worker_is_about_to_commit_is_looked_for_in_the_bucket() {
+    let (env, server) = scene();
+    let cache = Arc::new(Cache::open(&env.path("cache"), DEFAULT_MAX_BYTES).expect("opened"));
+    let place = Bucket::of(server.storage("store")).with_cache(&cache);
+    let store = Store::open(vec![Arc::new(place)]).expect("a store");
+    let put: Vec<_> = (0..40)
+        .map(|number| store.put(format!("{number}").as_bytes(), ObjectKind::Parquet).expect("put").object)
+        .collect();
+    store.object(put[7]).expect("read, and copied");
+    server.take_requests("");
+    store.keep(&put, None).expect("all are there");
+    let asked = server.take_requests("");
+    assert!(asked.len() == 40 && asked.iter().all(|request| request.starts_with("HEAD ")), "{asked:?}");
+    // No prune deletes what is as new as the latest checkpoint.
+    store.keep(&put, store.sequences().expect("listed").pop()).expect("all are there");
+    assert_eq!(server.take_requests("HEAD ").len(), 0);
+    // As a prune does while a worker sleeps.
+    server.delete(&format!("store/{}", put[7].object.path()));
+    store.object(put[7]).expect("the copy");
+    let error = store.keep(&put, None).expect_err("it is gone");
+    assert!(error.is_not_found(), "{error}");
 }

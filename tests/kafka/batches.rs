@@ -257,6 +257,9 @@ fn a_worker_that_ends_publishes_what_the_one_that_has_completed_the_batch_has_no
     let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     let more = "output: {files: OUT/, emit: changes, format: jsonl}\n";
     jobs(&env, broker, &topic, "{n: count, total: sum(i)}", more);
+    // So that the checkpoint that ends the batch has all the rows.
+    let job = env.read("job.yaml");
+    env.write("job.yaml", job.replace("schedule: 100ms", "schedule: 1h"));
     MESSAGES.send(broker, &topic, 0, 1_000);
     ends(&env, start(&env, "a"));
     let before = rows(&env, "out-store");

@@ -43,6 +43,8 @@ pub struct Checkpointer {
     pub(super) dead_lines: Vec<u8>,
     /// New objects that no checkpoint names.
     pub(super) unnamed: Created,
+    /// The checkpoint that was known before the first of the drafts' segments was written that are in no checkpoint.
+    pub(super) put_since: Option<Sequence>,
     /// Whether the last attempt failed.
     failed: bool,
     pub(super) uncertain: Option<Box<UncertainCommit>>,
@@ -76,6 +78,7 @@ impl Checkpointer {
             changed_keys: 0,
             dead_lines: Vec::new(),
             unnamed: Created::default(),
+            put_since: None,
             failed: false,
             uncertain: None,
             log: None,
@@ -118,6 +121,10 @@ impl Checkpointer {
             Ok(Some(done)) => report(CheckpointOutcome::Found(Box::new(done))),
             Ok(None) => {}
             Err(error) => failure = Some(error),
+        }
+        let is_known = |row: &IndexRow| self.lineage.objects.contains(&row.object);
+        if self.drafts.iter().flat_map(|draft| &draft.chain).all(is_known) {
+            self.put_since = self.lineage.last.as_ref().map(|last| last.manifest.sequence);
         }
         self.take_shards(first, frozen, &mut times, &mut failure)?;
         if failure.is_none() {

@@ -87,12 +87,9 @@ impl Checkpointer {
     /// in none. Fails with [`RunError::Outpaced`] if one is gone already.
     fn keep_new_objects(&mut self) -> Result<(), RunError> {
         let all = self.chains_to_commit();
-        let new: Vec<&IndexRow> =
-            all.iter().flatten().filter(|row| !self.lineage.objects.contains(&row.object)).collect();
-        self.store.take_over(&new.iter().map(|row| row.object).collect::<Vec<_>>())?;
-        for row in new {
-            self.new_object(row.object_ref())?;
-        }
+        let is_new = |row: &&IndexRow| !self.lineage.objects.contains(&row.object);
+        let new: Vec<ObjectRef> = all.iter().flatten().filter(is_new).map(IndexRow::object_ref).collect();
+        self.store.keep(&new, self.put_since).map_err(|error| self.unless_outpaced(error))?;
         // It is written again.
         self.definition = None;
         Ok(())
@@ -100,11 +97,17 @@ impl Checkpointer {
 
     /// Reads an object that is in no checkpoint yet. Fails with [`RunError::Outpaced`] if other workers have pruned it.
     pub(super) fn new_object(&self, object: ObjectRef) -> Result<Bytes, RunError> {
-        match (self.store.object(object), &self.group, self.lineage.newest) {
-            (Err(error), Some(group), Some(sequence)) if error.is_not_found() => {
-                Err(RunError::Outpaced { sequence, has_committed: group.has_committed })
+        self.store.object(object).map_err(|error| self.unless_outpaced(error))
+    }
+
+    /// Returns `error`, by which an object that is in no checkpoint yet was not found or read, or [`RunError::Outpaced`] if
+    /// other workers have pruned it.
+    fn unless_outpaced(&self, error: StoreError) -> RunError {
+        match (&self.group, self.lineage.newest) {
+            (Some(group), Some(sequence)) if error.is_not_found() => {
+                RunError::Outpaced { sequence, has_committed: group.has_committed }
             }
-            (read, _, _) => Ok(read?),
+            _ => error.into(),
         }
     }
 

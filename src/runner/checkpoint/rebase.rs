@@ -15,6 +15,7 @@ use crate::runner::messages::Cut;
 use crate::runner::output::error::OutputError;
 use crate::runner::resumable::chains;
 use crate::store::Committed;
+use crate::values::parallel;
 
 /// A checkpoint of somebody else.
 struct Foreign {
@@ -65,10 +66,11 @@ impl Checkpointer {
     /// Returns the latest checkpoint of all workers, unless this worker knows it.
     fn find_foreign(&self) -> Result<Option<Foreign>, RunError> {
         loop {
-            let Some(latest) = self.store.latest()? else { return Ok(None) };
-            if self.lineage.last.as_ref().is_some_and(|last| last.sha256 == latest.sha256) {
-                return Ok(None);
-            }
+            let latest = match &self.lineage.last {
+                Some(last) => self.store.latest_after(last)?,
+                None => self.store.latest()?,
+            };
+            let Some(latest) = latest else { return Ok(None) };
             let sequence = latest.manifest.sequence;
             match self.read_foreign(latest) {
                 // It may have been pruned while it was read: there is a newer one.
@@ -92,8 +94,14 @@ impl Checkpointer {
             return Err(OutputError::OtherTopic { sequence, topic: messages.topic.clone() }.into());
         }
         let tables = manifest.tables;
-        let rows = index::decode(self.store.object(tables.index)?).map_err(RunError::table(tables.index.object))?;
-        let positions = positions::decode(self.store.object(tables.positions)?);
+        let read = |table| self.store.object(table);
+        let (rows, positions) = match self.store.is_remote() {
+            // They share a round trip.
+            true => parallel::both(|| read(tables.index), || read(tables.positions)),
+            false => (read(tables.index), read(tables.positions)),
+        };
+        let rows = index::decode(rows?).map_err(RunError::table(tables.index.object))?;
+        let positions = positions::decode(positions?);
         let positions = positions.map_err(RunError::table(tables.positions.object))?;
         let mut objects: HashSet<ObjectName> = manifest.own_objects().map(|own| own.object).collect();
         objects.extend(rows.iter().map(|row| row.object));

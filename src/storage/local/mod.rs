@@ -20,7 +20,7 @@ use crate::storage::local::flush::Flusher;
 use crate::storage::local::lock::{LocalLock, LockMode};
 use crate::storage::local::root::{Root, split};
 use crate::storage::rename::rename_new;
-use crate::storage::{Entry, FileSystem, LockGuard, Storage, StorageError};
+use crate::storage::{Entry, EntryKind, FileSystem, LockGuard, Storage, StorageError};
 use crate::values::relpath::RelPath;
 
 mod directory;
@@ -155,7 +155,13 @@ impl Storage for LocalStorage {
     }
 
     fn list(&self, dir: Option<&RelPath>) -> Result<Vec<Entry>, StorageError> {
-        list::entries(&self.root, dir.map_or("", RelPath::as_str))
+        list::entries(&self.root, dir.map_or("", RelPath::as_str), "")
+    }
+
+    fn list_dirs_after(&self, dir: &RelPath, _root: &str, after: &str) -> Result<Vec<Entry>, StorageError> {
+        let mut directories = list::entries(&self.root, dir.as_str(), after)?;
+        directories.retain(|entry| entry.kind == EntryKind::Directory);
+        Ok(directories)
     }
 
     fn delete(&self, path: &RelPath) -> Result<(), StorageError> {

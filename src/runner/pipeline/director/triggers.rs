@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::format::manifest::{Manifest, Mode};
 use crate::job::Schedule;
@@ -25,6 +26,8 @@ pub(super) struct Triggers {
     /// The next calendar time at which a checkpoint is due, or the last that was missed.
     next_at: Option<Timestamp>,
     pub(super) last_cut_at: Instant,
+    /// What counts as passed at the start, see [`head_start`].
+    head_start: Duration,
     cuts_taken: u64,
     records_at_cut: u64,
     /// When the last attempt ended.
@@ -40,6 +43,7 @@ impl Triggers {
         Triggers {
             clock: run.clock.clone(),
             next_at: first_time(&policy, latest, began),
+            head_start: head_start(run, &policy.times),
             policy,
             began,
             last_cut_at: started,
@@ -59,7 +63,7 @@ impl Triggers {
         TriggerInputs {
             now,
             next_at: self.next_at,
-            since_last: self.last_cut_at.elapsed(),
+            since_last: self.last_cut_at.elapsed().saturating_add(self.head_start),
             since_end: self.ended_at.map(|ended| ended.elapsed()),
             cuts: self.cuts_taken,
             changed_bytes,
@@ -87,6 +91,7 @@ impl Triggers {
     /// Starts counting again, as after a cut.
     pub(super) fn skip(&mut self, now: Instant, records: u64) {
         self.last_cut_at = now;
+        self.head_start = Duration::ZERO;
         self.records_at_cut = records;
     }
 
@@ -124,11 +129,43 @@ fn policy(run: &Run<'_>) -> TriggerPolicy {
     }
 }
 
+/// Returns the part of the interval that counts as passed when one of several workers starts. It depends on its name, so that
+/// workers that start together do not all commit at the same moment, each time.
+fn head_start(run: &Run<'_>, times: &DueTimes) -> Duration {
+    match (run.share, times) {
+        (Some(share), DueTimes::After(interval)) => interval.mul_f64(part_of(&share.worker)),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Returns a number below 1 that depends on a name.
+fn part_of(worker: &str) -> f64 {
+    // As many bits as a float has.
+    (xxh3_64(worker.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// Returns the first calendar time that counts: the first after the latest checkpoint, so that one that passed while
 /// the job was down is made up for. A checkpoint that is dated in the future, by a clock that was wrong, does not delay it.
 fn first_time(policy: &TriggerPolicy, latest: Option<&Manifest>, now: Timestamp) -> Option<Timestamp> {
     match &policy.times {
         DueTimes::At(calendar) => calendar.next_after(latest.map_or(now, |latest| latest.created.min(now))),
         DueTimes::None | DueTimes::After(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_have_different_parts_of_the_interval() {
+        let mut parts: Vec<f64> = (0..30).map(|number| part_of(&format!("w{number:02}"))).collect();
+        assert!(parts.iter().all(|part| (0.0..1.0).contains(part)));
+        parts.sort_by(f64::total_cmp);
+        parts.dedup();
+        assert_eq!(parts.len(), 30);
+        // All over the interval.
+        let longest = parts.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        assert!(longest < 0.25 && parts[0] < 0.25 && parts[29] > 0.75, "{parts:?}");
     }
 }
