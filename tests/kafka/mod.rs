@@ -8,6 +8,7 @@ mod client;
 mod example;
 #[cfg(feature = "kafka")]
 mod keyed;
+#[cfg(feature = "kafka")]
 mod locks;
 #[cfg(feature = "kafka")]
 mod network;

@@ -81,7 +81,8 @@ impl Rotation {
 #[derive(Debug)]
 pub(super) enum Slot {
     File(Box<Followed>),
-    /// The last file of its partition is gone. Its position stays, so that it is not read again if it comes back.
+    /// The newest file of its partition is gone. Its position stays, so that it is not read again if it comes back, nor in
+    /// the compressed file that was made of it.
     Gone(Box<Position>),
     /// The file was read and is gone.
     Over,

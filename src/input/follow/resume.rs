@@ -42,18 +42,20 @@ pub(super) fn resume(files: &mut Files, start: &[PositionRow]) -> Result<(), Inp
             gone.push(row);
         }
     }
-    gone.retain(|row| !existing.iter().any(|(_, other)| other.logical() == row.logical()));
+    // What was read is kept as long as its partition has no file: a compressed file may be a copy of it.
+    gone.retain(|row| {
+        let mut same = existing.iter().filter(|(_, other)| other.logical() == row.logical()).peekable();
+        same.peek().is_none() || (row.ended && same.all(|(found, _)| found.name() != row.logical()))
+    });
     // Of the generations of a partition, the one that had its name was the last.
-    gone.sort_by_key(|row| row.partition != row.logical());
+    gone.sort_by_key(|row| row.partition == row.logical());
     existing.sort_by_key(|(found, row)| search.age(found, row));
-    for row in gone {
-        if !files.generations.contains_key(row.logical()) {
-            keep(files, row);
-        }
-    }
     files.notes.extend(notes.finish());
     for (found, row) in existing {
         add(files, found, row)?;
+    }
+    for row in gone {
+        keep(files, row);
     }
     // What had the name of a partition is gone, and the files that came after it may be, too.
     for of in rotated.into_iter().map(PositionRow::logical) {
@@ -110,8 +112,8 @@ fn check_quotes(files: &Files, seen: &SeenFile, row: &PositionRow) -> Result<(),
     Ok(())
 }
 
-/// Keeps the position of the last file of a partition, which is gone. It is known again if it comes back; and in a job
-/// without a key, the position says which task the partition has.
+/// Keeps the position of a file that is gone. It is known again if it comes back; and in a job without a key, the position
+/// says which task the partition has.
 fn keep(files: &mut Files, row: &PositionRow) {
     let of = row.logical();
     let inode = row.inode.unwrap_or(0);

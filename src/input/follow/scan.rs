@@ -246,9 +246,27 @@ fn finish_rotated(files: &mut Files, now: Instant) {
             give_up(files, *stream);
         }
     }
+    forget_gone(files);
 }
 
-/// Forgets a file that was read. The position of the last file of a partition stays.
+/// Forgets the files that are gone, except for the newest one of each partition.
+fn forget_gone(files: &mut Files) {
+    for generations in files.generations.values_mut() {
+        let newest = generations.last().copied();
+        generations.retain(|stream| {
+            let stays = Some(*stream) == newest || !matches!(files.slots[*stream], Slot::Gone(_));
+            if !stays {
+                files.slots[*stream] = Slot::Over;
+                files.released.extend(u32::try_from(*stream));
+                files.moved.push(*stream);
+            }
+            stays
+        });
+    }
+}
+
+/// Forgets a file that was read. The position of the newest file of a partition stays: after a restart, it says that the
+/// compressed file that was made of it was read.
 fn give_up(files: &mut Files, stream: usize) {
     let Slot::File(file) = &files.slots[stream] else { return };
     if !file.is_released {
@@ -258,7 +276,7 @@ fn give_up(files: &mut Files, stream: usize) {
         files.by_id.remove(&file.id);
     }
     let generations = files.generations.entry(Arc::clone(&file.of)).or_default();
-    let is_last = generations.len() == 1;
+    let is_last = generations.last() == Some(&stream);
     files.slots[stream] = if is_last {
         Slot::Gone(Box::new(file.position()))
     } else {

@@ -70,7 +70,7 @@ impl Found {
         }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Found::File(seen, _) => &seen.partition.name,
             Found::Archive(archive) => &archive.seen.partition.name,
@@ -229,7 +229,12 @@ impl Search<'_> {
     fn find_archive(&mut self, row: &PositionRow, among: Archives) -> Result<Sought<Box<Archive>>, InputError> {
         let of = row.logical();
         let is_read = row.file_bytes.is_none_or(|bytes| bytes <= row.offset);
-        if row.inode.is_none() || (is_read && (row.offset == 0 || is_gone_name(row))) {
+        if row.inode.is_none() || (is_read && row.offset == 0) {
+            return Ok(Sought::Nothing);
+        }
+        // Nothing is left to read of it, but its copy must not be taken for a new file, as a recent one would be.
+        let is_over = is_read && is_gone_name(row);
+        if is_over && among != Archives::Recent {
             return Ok(Sought::Nothing);
         }
         self.look(of)?;
@@ -252,6 +257,7 @@ impl Search<'_> {
         archive::first(candidates.into_iter(), row.offset, &row.fingerprint, |archive| {
             let (is_itself, is_same_size) = (is_itself(&archive.seen), row.file_bytes == Some(archive.bytes));
             Ok(match among {
+                Archives::Recent if is_over => archive.bytes == row.offset,
                 Archives::Recent => is_itself || row.offset > 0 || is_same_size,
                 // An older one that begins alike may be another generation, which was read long ago.
                 Archives::Older => is_itself || row.offset >= PROVING_BYTES || (row.offset > 0 && is_same_size),

@@ -278,6 +278,40 @@ fn a_log_that_is_truncated_in_place_is_an_error_whether_the_job_was_stalled_or_d
     }
 }
 
+/// Two generations were read, of which the newer one is compressed and the older one is not, and no file has the name
+/// of the log when the job is stopped.
+#[test]
+fn what_was_read_before_it_was_compressed_is_not_read_again_after_a_restart() {
+    for forgotten in [false, true] {
+        let env = Env::new();
+        job(&env, "['logs/app.log*', logs/other.log]", "key: k\n");
+        fs::create_dir(env.path("logs")).expect("created");
+        let log = env.path("logs/app.log");
+        append(&log, &lines(0, 10));
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 10);
+        rotate(&env.path("logs"), "app.log", 9);
+        append(&log, &lines(10, 20));
+        until_applied(&env, &mut child, 20);
+        rotate(&env.path("logs"), "app.log", 9);
+        std::thread::sleep(Duration::from_secs(1));
+        compress(&env.path("logs/app.log.1"));
+        // A file that is gone has a position for ten seconds.
+        std::thread::sleep(Duration::from_secs(if forgotten { 12 } else { 1 }));
+        // Without a record there is no checkpoint.
+        append(&env.path("logs/other.log"), &lines(20, 21));
+        until_applied(&env, &mut child, 21);
+        stop(&env, child);
+        let positions = env.run(&["inspect", "store", "--positions"]).expect(0).stdout;
+        assert!(positions.contains("logs/app.log.2 "), "{positions}");
+        append(&log, &lines(21, 30));
+        let mut child = start(&env);
+        until_applied(&env, &mut child, 30);
+        stop(&env, child);
+        assert_eq!(state(&env), expected(30), "forgotten: {forgotten}, {positions}");
+    }
+}
+
 #[test]
 fn a_compressed_file_between_two_rotated_ones_that_the_glob_matches_is_read() {
     for files in ["'logs/app.log*'", "logs/app.log"] {
