@@ -54,11 +54,10 @@ impl Table {
         if self.entries.is_empty() { EMPTY } else { self.entries[self.start(self.tag(hash))] }
     }
 
-    /// Returns the row in the first entry of the search for a hash, if the tag matches.
+    /// Returns the row that probably has this hash: the first one whose tag matches.
     #[inline]
     pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
-        let entry = self.entry(hash);
-        (entry != EMPTY && (entry ^ self.tag(hash)) >> 32 == 0).then_some(entry as u32)
+        self.find(hash, |_| true)
     }
 
     /// Returns the row that has this hash and for which `is_it` returns true.

@@ -1,5 +1,7 @@
 //! The names that the next record probably has.
 
+use crate::input::record::json::words::sixteen_bytes;
+
 /// The names of the previous record, in their order.
 ///
 /// Most files have the same names in the same order on every line. So each name is first expected where it was: two
@@ -29,24 +31,15 @@ impl Layout {
         if place < Layout::MAX_NAMES && self.0.len() == place {
             // A long name never matches, because no bytes masked by 0 are 1.
             let mask = u128::MAX.checked_shr(8 * (16 - length.min(16)) as u32).filter(|_| length <= 16);
-            let (bytes, mask) = mask.map_or((1, 0), |mask| (first_bytes(name) & mask, mask));
+            let (bytes, mask) = mask.map_or((1, 0), |mask| (sixteen_bytes(name, 0) & mask, mask));
             self.0.push(KnownName { bytes, mask, length, node });
         }
     }
 
-    /// Returns the name expected at `place`, if the record continues with it.
+    /// Returns the name expected at `place`, if the record continues with it at `at`.
     #[inline(always)]
-    pub(super) fn known(&self, place: usize, rest: &[u8]) -> Option<KnownName> {
+    pub(super) fn known(&self, place: usize, record: &[u8], at: usize) -> Option<KnownName> {
         let known = self.0.get(place)?;
-        (first_bytes(rest) & known.mask == known.bytes).then_some(*known)
-    }
-}
-
-/// Returns the first 16 of `bytes` in little-endian order, padded with zeros.
-#[inline]
-fn first_bytes(bytes: &[u8]) -> u128 {
-    match bytes.first_chunk() {
-        Some(chunk) => u128::from_le_bytes(*chunk),
-        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte)),
+        (sixteen_bytes(record, at) & known.mask == known.bytes).then_some(*known)
     }
 }

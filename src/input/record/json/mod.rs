@@ -12,3 +12,4 @@ mod object;
 pub(super) mod scan;
 pub(super) mod tree;
 mod unescape;
+mod words;

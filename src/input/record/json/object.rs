@@ -64,7 +64,7 @@ impl<'a> Scan<'a> {
         let mut place = 0;
         loop {
             let name_at = self.at;
-            let found = match layout.as_deref().and_then(|layout| layout.known(place, &self.bytes[self.at..])) {
+            let found = match layout.as_deref().and_then(|layout| layout.known(place, self.bytes, self.at)) {
                 Some(known) => {
                     self.at += known.length;
                     known.node

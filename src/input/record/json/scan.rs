@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::input::record::field::Field;
 use crate::input::record::json::fault::{Fault, FaultKind, Scanned};
 use crate::input::record::json::unescape::unescape;
+use crate::input::record::json::words::eight_bytes;
 
 /// How deep objects and arrays may be nested.
 pub(super) const DEPTH_LIMIT: u32 = 128;
@@ -36,7 +37,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans any value and the white space before it. `depth` containers are open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, depth: u32) -> Scanned<Span> {
         let first = self.after_space();
         let start = self.at;
@@ -61,6 +62,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans a whole object or array, without recursion. `depth` containers are open around it.
+    #[inline(never)]
     fn container(&mut self, depth: u32) -> Scanned<()> {
         // One bit per open container, the innermost lowest: whether it is an object.
         let mut objects = 0u128;
@@ -173,7 +175,7 @@ impl<'a> Scan<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_length(&self.bytes[self.at..]);
+            self.at = plain_end(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -226,7 +228,7 @@ impl<'a> Scan<'a> {
         Ok(digits.iter().fold(0, |unit, digit| unit << 4 | char::from(*digit).to_digit(16).unwrap_or(0)))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Scanned<()> {
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
@@ -255,16 +257,16 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn some_digits(&mut self) -> Scanned<()> {
         let start = self.at;
         self.digits();
         if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) {
-        self.at += digit_length(&self.bytes[self.at..]);
+        self.at = digits_end(self.bytes, self.at);
     }
 
     #[inline]
@@ -312,7 +314,7 @@ pub(super) enum Span {
 }
 
 impl Span {
-    #[inline]
+    #[inline(always)]
     pub(super) fn field<'a>(self, scan: &Scan<'a>) -> Field<'a> {
         match self {
             Span::Text(quoted) => Field::Text(scan.unescaped(&quoted)),
@@ -324,17 +326,17 @@ impl Span {
     }
 }
 
-/// Returns how many bytes precede the first quote, backslash or control character.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Returns the index from `at` on of the first quote, backslash or control character, or the end.
 #[inline(always)]
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    // Eight bytes at a time. Of the marked bytes, the lowest is exact.
-    while let Some(eight) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() {
+        let word = eight_bytes(bytes, at);
         let quote = word ^ (ONES * u64::from(b'"'));
         let backslash = word ^ (ONES * u64::from(b'\\'));
+        // Of the marked bytes, the lowest is exact. Those after the end are zeros, which are marked.
         let marks = ((quote.wrapping_sub(ONES) & !quote)
             | (backslash.wrapping_sub(ONES) & !backslash)
             | (word.wrapping_sub(ONES * 0x20) & !word))
@@ -344,22 +346,20 @@ fn plain_length(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+    at
 }
 
-/// Returns how many digits `bytes` begin with.
+/// Returns the index from `at` on of the first byte that is not a digit, or the end.
 #[inline(always)]
-fn digit_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    // Eight bytes at a time. Of the marked bytes, the lowest is exact. A digit becomes 0 to 9, to which 0x76 can be
-    // added without a mark.
-    while let Some(eight) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
-        let marks = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
+fn digits_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() {
+        let word = eight_bytes(bytes, at) ^ (ONES * u64::from(b'0'));
+        // Of the marked bytes, the lowest is exact. A digit has become 0 to 9, to which 0x76 can be added without a mark.
+        let marks = (word.wrapping_add(ONES * 0x76) | word) & HIGHS;
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+    at
 }
