@@ -18,7 +18,6 @@ use ckpt::values::progress::Silent;
 
 use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
-use crate::support::tree;
 
 mod unread;
 
@@ -28,6 +27,13 @@ const NAMES: [&str; 2] = ["a", "b"];
 /// Creates a directory in memory, where the machine has such a place: tests here flush thousands of times.
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+/// Returns the content of all files. The text of a lock says who had it last, so it is left out.
+fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = crate::support::tree(dir);
+    files.iter_mut().filter(|(name, _)| name.ends_with(".lock")).for_each(|(_, text)| text.clear());
+    files
 }
 
 fn local(path: PathBuf) -> Arc<dyn Storage> {
