@@ -48,7 +48,7 @@ fn the_example_of_workers_ends_with_the_result_of_a_run_alone() {
     let (jars, port) = (broker.jars().display(), free_port());
     let run = repository::path("examples/kafka/workers/run");
     let command = format!(
-        "PORT={port} MESSAGES={MESSAGES} CKPT_KAFKA='{jars}' PRODUCE=\"env -C $PWD sh $PWD/produce\" '{}'",
+        "PORT={port} MESSAGES={MESSAGES} CKPT_KAFKA='{jars}' PRODUCE=\"env -C $PWD sh $PWD/produce\" timeout 300 '{}'",
         run.display()
     );
     let output = thread::scope(|scope| {

@@ -356,5 +356,13 @@ fn is_broker(jars: &Path) -> bool {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Below the ports that the system gives to connections, one of which might take it before the broker does.
+        let number = std::process::id() * 7 + NEXT.fetch_add(2, Ordering::Relaxed);
+        let port = 10_000 + (number % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
