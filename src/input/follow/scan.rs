@@ -249,7 +249,8 @@ fn finish_rotated(files: &mut Files, now: Instant) {
     forget_gone(files);
 }
 
-/// Forgets the files that are gone, except for the newest one of each partition.
+/// Forgets the files that are gone, except for the newest one of each partition: after a restart, its position says that the
+/// compressed file that was made of it was read.
 fn forget_gone(files: &mut Files) {
     for generations in files.generations.values_mut() {
         let newest = generations.last().copied();
@@ -265,8 +266,7 @@ fn forget_gone(files: &mut Files) {
     }
 }
 
-/// Forgets a file that was read. The position of the newest file of a partition stays: after a restart, it says that the
-/// compressed file that was made of it was read.
+/// Closes a file that was read. Its position stays until `forget_gone`.
 fn give_up(files: &mut Files, stream: usize) {
     let Slot::File(file) = &files.slots[stream] else { return };
     if !file.is_released {
@@ -275,13 +275,6 @@ fn give_up(files: &mut Files, stream: usize) {
     if files.by_id.get(&file.id) == Some(&stream) {
         files.by_id.remove(&file.id);
     }
-    let generations = files.generations.entry(Arc::clone(&file.of)).or_default();
-    let is_last = generations.last() == Some(&stream);
-    files.slots[stream] = if is_last {
-        Slot::Gone(Box::new(file.position()))
-    } else {
-        generations.retain(|other| *other != stream);
-        Slot::Over
-    };
+    files.slots[stream] = Slot::Gone(Box::new(file.position()));
     files.moved.push(stream);
 }
