@@ -18,6 +18,7 @@ use ckpt::values::progress::Silent;
 
 use crate::support::failing::Failing;
 use crate::support::store_builder::StoreBuilder;
+use crate::support::{self, clear_lock_texts};
 
 mod unread;
 
@@ -29,11 +30,8 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
-/// Returns the content of all files. The text of a lock says who had it last, so it is left out.
 fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = crate::support::tree(dir);
-    files.iter_mut().filter(|(name, _)| name.ends_with(".lock")).for_each(|(_, text)| text.clear());
-    files
+    clear_lock_texts(support::tree(dir))
 }
 
 fn local(path: PathBuf) -> Arc<dyn Storage> {

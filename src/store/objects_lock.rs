@@ -1,4 +1,4 @@
-//! `objects.lock`, which keeps objects from being deleted while others take them over: who has it, and who waits.
+//! `objects.lock`: it keeps one process from deleting objects that another one is taking over.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -16,7 +16,7 @@ use ckpt::values::id::Sequence;
 use ckpt::values::relpath::RelPath;
 
 use crate::support::objects::Objects;
-use crate::support::{Env, tree};
+use crate::support::{Env, clear_lock_texts, tree};
 
 /// The files of one directory, by their relative paths.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -75,7 +75,7 @@ impl Scene {
 
     /// Returns the files of replica `name`.
     pub fn files(&self, name: &str) -> Files {
-        without_lock(tree(&self.env.path(name)))
+        clear_lock_texts(tree(&self.env.path(name)))
     }
 }
 
@@ -207,11 +207,5 @@ pub fn files_of(storage: &dyn Storage) -> Files {
     }
     let mut files = Files::new();
     walk(storage, None, &mut files);
-    without_lock(files)
-}
-
-/// Leaves out the lock into which everyone who takes it writes a name.
-fn without_lock(mut files: Files) -> Files {
-    files.remove(layout::OBJECTS_LOCK_FILE);
-    files
+    clear_lock_texts(files)
 }
