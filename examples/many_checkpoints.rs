@@ -225,22 +225,13 @@ impl Maker {
             batch_end: None,
         };
         Ok(PositionRow {
-            partition,
             task,
             cut: number,
             offset: number * 4_096,
             record: records,
-            ended: false,
-            file_bytes: None,
-            fingerprint,
-            event_time: None,
-            watermark: None,
-            generation_of: None,
-            inode: None,
-            etag: None,
-            stored_fingerprint: None,
             message: task.map(|_| message),
             committed: self.shape.worker(number).map(|worker| WorkerCommit { worker, time }),
+            ..PositionRow::at_start(partition, fingerprint)
         })
     }
 

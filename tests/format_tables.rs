@@ -84,22 +84,11 @@ fn write_tables(directory: &Path) {
     }
     write("index.parquet", &index::encode(&rows));
     let position = |partition: &str| PositionRow {
-        partition: partition.to_owned(),
-        task: None,
         cut: 9,
         offset: 1 << 40,
         record: 3,
-        ended: false,
         file_bytes: Some(1 << 41),
-        fingerprint: Digest::of(b"abc"),
-        event_time: None,
-        watermark: None,
-        generation_of: None,
-        inode: None,
-        etag: None,
-        stored_fingerprint: None,
-        message: None,
-        committed: None,
+        ..PositionRow::at_start(partition.to_owned(), Digest::of(b"abc"))
     };
     let stdin = PositionRow { task: Some(4), offset: 12, record: 2, ended: true, file_bytes: None, ..position("-") };
     let columns = [

@@ -53,24 +53,8 @@ pub fn commit(
     parent: Option<Parent>,
     keys: Keys,
 ) -> Result<Parent, StoreError> {
-    let position = PositionRow {
-        partition: "made.jsonl".to_owned(),
-        task: None,
-        cut: 1,
-        offset: 0,
-        record: 0,
-        ended: true,
-        file_bytes: None,
-        fingerprint: Digest::of(&[]),
-        event_time: None,
-        watermark: None,
-        generation_of: None,
-        inode: None,
-        etag: None,
-        stored_fingerprint: None,
-        message: None,
-        committed: None,
-    };
+    let position =
+        PositionRow { cut: 1, ended: true, ..PositionRow::at_start("made.jsonl".to_owned(), Digest::of(&[])) };
     // Only the segments at the ends of the chains are new.
     let last_level = segments.iter().map(|row| row.level).max().unwrap_or_default();
     let new_segments = segments.iter().filter(|row| row.level == last_level);

@@ -86,6 +86,28 @@ pub fn batch_ends<'a>(rows: impl IntoIterator<Item = &'a PositionRow>) -> Option
 }
 
 impl PositionRow {
+    /// Returns a position with this fingerprint at the start of a partition, of which nothing else is known.
+    pub fn at_start(partition: String, fingerprint: Digest) -> PositionRow {
+        PositionRow {
+            partition,
+            task: None,
+            cut: 0,
+            offset: 0,
+            record: 0,
+            ended: false,
+            file_bytes: None,
+            fingerprint,
+            event_time: None,
+            watermark: None,
+            generation_of: None,
+            inode: None,
+            etag: None,
+            stored_fingerprint: None,
+            message: None,
+            committed: None,
+        }
+    }
+
     /// Returns the name of the partition that the file belongs to.
     pub fn logical(&self) -> &str {
         self.generation_of.as_deref().unwrap_or(&self.partition)

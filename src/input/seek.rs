@@ -155,22 +155,12 @@ mod tests {
     /// The first bytes that a run reads when it resumes from there.
     fn rest(input: &InputSpec, base: &Path, sought: &FoundPosition) -> String {
         let row = PositionRow {
-            partition: partitions(input, base).unwrap()[0].name.clone(),
-            task: None,
             cut: 7,
             offset: sought.offset,
             record: sought.record,
             ended: sought.ended,
             file_bytes: sought.file_bytes,
-            fingerprint: sought.fingerprint,
-            event_time: None,
-            watermark: None,
-            generation_of: None,
-            inode: None,
-            etag: None,
-            message: None,
-            stored_fingerprint: None,
-            committed: None,
+            ..PositionRow::at_start(partitions(input, base).unwrap()[0].name.clone(), sought.fingerprint)
         };
         let listed: Arc<[Partition]> = partitions(input, base).unwrap().into();
         let mut reader = BlockReader::new(input, listed, &[row], 7).unwrap();

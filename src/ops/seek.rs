@@ -68,22 +68,15 @@ pub fn seek(
             error => SeekError::Position(error),
         })?;
         rows.push(PositionRow {
-            partition: name.clone(),
             task: old.task,
             cut: old.cut,
             offset: sought.offset,
             record: sought.record,
             ended: sought.ended,
             file_bytes: sought.file_bytes,
-            fingerprint: sought.fingerprint,
-            event_time: None,
-            watermark: None,
             generation_of: old.generation_of.clone(),
-            inode: None,
             etag: partition.etag,
-            stored_fingerprint: None,
-            message: None,
-            committed: None,
+            ..PositionRow::at_start(name.clone(), sought.fingerprint)
         });
     }
     Ok(rows)

@@ -337,22 +337,12 @@ impl StoreBuilder {
         let records = self.records.iter();
         records
             .map(|(partition, records)| PositionRow {
-                partition: partition.clone(),
                 task: task_of(partition),
                 cut: self.block,
                 offset: records * RECORD_BYTES,
                 record: *records,
-                ended: false,
                 file_bytes: Some(1_000_000),
-                fingerprint: Digest::of(&records.to_le_bytes()),
-                event_time: None,
-                watermark: None,
-                generation_of: None,
-                inode: None,
-                etag: None,
-                stored_fingerprint: None,
-                message: None,
-                committed: None,
+                ..PositionRow::at_start(partition.clone(), Digest::of(&records.to_le_bytes()))
             })
             .collect()
     }

@@ -4,22 +4,11 @@ use super::*;
 
 fn row(partition: &str, cut: u64) -> PositionRow {
     PositionRow {
-        partition: partition.to_owned(),
-        task: None,
         cut,
         offset: u64::MAX,
         record: 7,
-        ended: false,
         file_bytes: Some(1 << 40),
-        fingerprint: Digest::of(partition.as_bytes()),
-        event_time: None,
-        watermark: None,
-        generation_of: None,
-        inode: None,
-        etag: None,
-        stored_fingerprint: None,
-        message: None,
-        committed: None,
+        ..PositionRow::at_start(partition.to_owned(), Digest::of(partition.as_bytes()))
     }
 }
 

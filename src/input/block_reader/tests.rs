@@ -81,22 +81,10 @@ fn rows(partitions: &[Partition], positions: &[Position]) -> Vec<PositionRow> {
         .iter()
         .zip(positions)
         .map(|(partition, position)| PositionRow {
-            partition: partition.name.clone(),
-            task: None,
-            cut: 0,
             offset: position.offset,
-            record: 0,
             ended: position.ended,
             file_bytes: partition.file_bytes,
-            fingerprint: position.fingerprint(),
-            event_time: None,
-            watermark: None,
-            generation_of: None,
-            inode: None,
-            etag: None,
-            message: None,
-            stored_fingerprint: None,
-            committed: None,
+            ..PositionRow::at_start(partition.name.clone(), position.fingerprint())
         })
         .collect()
 }

@@ -52,22 +52,6 @@ pub fn adopt(topic: &TopicSpec, base: &Path, last: &[Option<u64>]) -> Result<Vec
 }
 
 fn unproven(partition: String, number: u32, message: MessagePosition) -> PositionRow {
-    PositionRow {
-        task: Some(number),
-        cut: 0,
-        offset: 0,
-        record: 0,
-        ended: false,
-        file_bytes: None,
-        fingerprint: PrefixDigest::at_start(&partition).finish(),
-        event_time: None,
-        watermark: None,
-        generation_of: None,
-        inode: None,
-        etag: None,
-        stored_fingerprint: None,
-        message: Some(message),
-        committed: None,
-        partition,
-    }
+    let fingerprint = PrefixDigest::at_start(&partition).finish();
+    PositionRow { task: Some(number), message: Some(message), ..PositionRow::at_start(partition, fingerprint) }
 }

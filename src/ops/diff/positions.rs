@@ -68,22 +68,11 @@ mod tests {
 
     fn row(partition: &str, cut: u64, offset: u64) -> PositionRow {
         PositionRow {
-            partition: partition.to_owned(),
-            task: None,
             cut,
             offset,
             record: offset / 10,
-            ended: false,
             file_bytes: Some(1000),
-            fingerprint: Digest::of(&offset.to_le_bytes()),
-            event_time: None,
-            watermark: None,
-            generation_of: None,
-            inode: None,
-            etag: None,
-            stored_fingerprint: None,
-            message: None,
-            committed: None,
+            ..PositionRow::at_start(partition.to_owned(), Digest::of(&offset.to_le_bytes()))
         }
     }
 

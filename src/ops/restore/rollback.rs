@@ -194,22 +194,12 @@ impl RollbackPlan {
 /// Returns the position of a partition of which nothing was read, and that need not exist.
 fn unread(partition: &str, task: u32, cut: u64, old: &PositionRow) -> PositionRow {
     PositionRow {
-        partition: partition.to_owned(),
         task: Some(task),
         cut,
-        offset: 0,
-        record: 0,
         ended: true,
         file_bytes: old.file_bytes.map(|_| 0),
-        fingerprint: PrefixDigest::at_start(partition).finish(),
-        event_time: None,
         watermark: old.watermark,
-        generation_of: None,
-        inode: None,
-        etag: None,
-        stored_fingerprint: None,
-        message: None,
-        committed: None,
+        ..PositionRow::at_start(partition.to_owned(), PrefixDigest::at_start(partition).finish())
     }
 }
 
