@@ -15,10 +15,9 @@ use ckpt::values::relpath::RelPath;
 macro_rules! promises {
     (
         everywhere { $($everywhere:ident)* }
-        for_many_threads { $($threads:ident)* }
         on_a_file_system { $($file_system:ident)* }
     ) => {
-        file_systems! { $($everywhere)* $($threads)* $($file_system)* }
+        file_systems! { $($everywhere)* $($file_system)* }
 
         mod simulated_objects {
             use crate::support::objects::Objects;
@@ -26,11 +25,6 @@ macro_rules! promises {
             $(#[test]
             fn $everywhere() {
                 super::$everywhere(&Objects::default().client(None));
-            })*
-
-            $(#[test]
-            fn $threads() {
-                super::$threads(&Objects::default().client(None));
             })*
         }
 
@@ -44,13 +38,6 @@ macro_rules! promises {
             fn $everywhere() {
                 let Some(fresh) = bucket::Bucket::fresh() else { return };
                 super::$everywhere(&Bucket::of(fresh.storage()));
-            })*
-
-            // The server that tests start by themselves does not do each request in one step.
-            $(#[test]
-            fn $threads() {
-                let Some(fresh) = bucket::Bucket::fresh().filter(|_| bucket::is_a_real_server()) else { return };
-                super::$threads(&Bucket::of(fresh.storage()));
             })*
         }
     };
@@ -108,8 +95,6 @@ promises! {
         directories_are_listed_by_their_root
         directories_after_a_name_are_listed
         files_are_listed_at_any_depth
-    }
-    for_many_threads {
         of_many_threads_that_create_one_name_one_wins
         of_many_threads_that_create_one_directory_one_wins
     }

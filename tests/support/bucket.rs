@@ -138,7 +138,8 @@ impl Drop for Life {
     }
 }
 
-/// Starts moto on a free port with `variables` in its environment, and returns the port and what keeps it running.
+/// Starts moto on a free port with `variables` in its environment, and returns the port and what keeps it running. What
+/// `tests/support/moto` changes in it makes conditional writes atomic.
 ///
 /// The shell that starts it waits for the end of its input, which is the end of this process or of the value that is
 /// returned.
@@ -148,6 +149,7 @@ pub fn start(program: &PathBuf, variables: &[(&str, &str)]) -> (u16, Life) {
         let port = free_port();
         let mut command = Command::new("sh");
         command.args(["-c", LINE, "sh"]).arg(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        command.env("PYTHONPATH", repository::path("tests/support/moto"));
         command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let life = Life(command.spawn().expect("a shell"));
         let begun = Instant::now();

@@ -11,7 +11,6 @@ use ckpt::values::digest::Digest;
 
 use super::{Scene, get, records};
 use crate::support::AtEnd;
-use crate::support::bucket::is_a_real_server;
 use crate::support::random::Random;
 
 const JOB: &str = "job: struck\ninput: {files: data.jsonl, on_error: {dead_letter: BUCKET/out/bad.jsonl}}\nkey: k\n\
@@ -89,10 +88,6 @@ fn a_run_that_is_killed_at_any_moment_publishes_each_object_once_and_whole() {
         ("emit: changes", "BUCKET/store", true, 4),
     ];
     for (emit, store, rival, seed) in stories {
-        // moto lets two writers of one instant both win.
-        if rival && !is_a_real_server() {
-            continue;
-        }
         let Some(scene) = Scene::new(&JOB.replace("EMIT", emit).replace("STORE", store)) else { return };
         scene.env.write("data.jsonl", records(0, 400_000, 200, true));
         let is_over = AtomicBool::new(false);
