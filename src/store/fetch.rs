@@ -107,7 +107,8 @@ impl Store {
     /// looked before.
     ///
     /// The checkpoints before it are not listed: a store that several workers share may have very many.
-    pub fn latest_after(&self, known: &Committed) -> Result<Option<Committed>, StoreError> {
+    pub fn latest_after(&self, known: Option<&Committed>) -> Result<Option<Committed>, StoreError> {
+        let Some(known) = known else { return self.latest() };
         let is_other = |latest: &Committed| latest.sha256 != known.sha256;
         if let [replica] = &self.replicas[..] {
             let newest = replica.newest_after(known.manifest.sequence)?.unwrap_or(known.manifest.sequence);

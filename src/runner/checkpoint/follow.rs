@@ -30,8 +30,7 @@ impl Checkpointer {
 
     /// Returns whether another worker has committed on top of the latest checkpoint that this one knows.
     pub(super) fn is_overtaken(&self) -> Result<bool, RunError> {
-        let latest = self.store.latest()?.map(|latest| latest.sha256);
-        Ok(latest != self.lineage.last.as_ref().map(|last| last.sha256))
+        Ok(self.store.latest_after(self.lineage.last.as_ref())?.is_some())
     }
 
     /// Makes `manifest` count the lines in files of a run alone as the checkpoint before did: a worker adds none to them.

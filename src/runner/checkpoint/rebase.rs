@@ -66,11 +66,7 @@ impl Checkpointer {
     /// Returns the latest checkpoint of all workers, unless this worker knows it.
     fn find_foreign(&self) -> Result<Option<Foreign>, RunError> {
         loop {
-            let latest = match &self.lineage.last {
-                Some(last) => self.store.latest_after(last)?,
-                None => self.store.latest()?,
-            };
-            let Some(latest) = latest else { return Ok(None) };
+            let Some(latest) = self.store.latest_after(self.lineage.last.as_ref())? else { return Ok(None) };
             let sequence = latest.manifest.sequence;
             match self.read_foreign(latest) {
                 // It may have been pruned while it was read: there is a newer one.

@@ -14,7 +14,6 @@ use crate::runner::wall_clock::WallClock;
 use crate::store::records::attempts::AttemptOutcome;
 use crate::store::records::requests::{Answer, AnsweredPart};
 use crate::store::{Committed, Store, StoreError};
-use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// How long the brokers may take to say where the topic ends.
@@ -35,8 +34,8 @@ pub(super) struct BatchWatch<'a> {
     /// Nothing before there is a store.
     store: Option<Store>,
     next_look: Instant,
-    /// The latest checkpoint that it has seen, and the number of tasks.
-    seen: Option<(Digest, u32)>,
+    /// The latest checkpoint that it has seen.
+    seen: Option<Committed>,
     /// The requests that were answered, and the tasks that the answer is about.
     answered: BTreeMap<(usize, String), BTreeSet<u32>>,
 }
@@ -83,11 +82,11 @@ impl<'a> BatchWatch<'a> {
             self.next_look = Instant::now() + PAUSE;
             return Ok(Seen::Same);
         };
-        let found = read(store, self.seen.map(|(sha256, _)| sha256))?;
+        let found = read(store, self.seen.as_ref())?;
         self.next_look = Instant::now() + if store.is_remote() { REMOTE_PAUSE } else { PAUSE };
         let Some((committed, rows)) = found else { return Ok(Seen::Same) };
+        self.seen = Some(committed.clone());
         let manifest = &committed.manifest;
-        self.seen = Some((committed.sha256, manifest.tasks));
         if manifest.ended && Some(manifest.sequence) != self.new.after {
             return Ok(Seen::Complete(Box::new(committed)));
         }
@@ -97,12 +96,12 @@ impl<'a> BatchWatch<'a> {
 
     /// Answers requests for checkpoints: the latest one has all of the `tasks` that `worker` has.
     pub(super) fn answer(&mut self, worker: &str, tasks: &BTreeSet<u32>, latest: Option<Sequence>, clock: &WallClock) {
-        let (Some(store), Some((_, of))) = (&self.store, self.seen) else { return };
+        let (Some(store), Some(seen)) = (&self.store, &self.seen) else { return };
         for request in store.requests(clock.now()) {
             if self.answered.get(&request) == Some(tasks) {
                 continue;
             }
-            let part = Some(AnsweredPart { worker: worker.to_owned(), tasks: tasks.clone(), of });
+            let part = Some(AnsweredPart { worker: worker.to_owned(), tasks: tasks.clone(), of: seen.manifest.tasks });
             let answer = Answer { sequence: latest, part, ..Answer::new(AttemptOutcome::Elided, clock.now()) };
             store.answer(request.0, &request.1, &answer);
             self.answered.insert(request, tasks.clone());
@@ -119,9 +118,9 @@ fn open(job: &JobSpec, options: &Options) -> Result<Option<Store>, RunError> {
 }
 
 /// Reads the latest checkpoint and its positions, unless it is the one that was `seen`.
-fn read(store: &Store, seen: Option<Digest>) -> Result<Option<(Committed, Vec<PositionRow>)>, RunError> {
+fn read(store: &Store, seen: Option<&Committed>) -> Result<Option<(Committed, Vec<PositionRow>)>, RunError> {
     loop {
-        let Some(latest) = store.latest()?.filter(|latest| Some(latest.sha256) != seen) else { return Ok(None) };
+        let Some(latest) = store.latest_after(seen)? else { return Ok(None) };
         let table = latest.manifest.tables.positions;
         let rows = store.object(table).map_err(RunError::from);
         match rows.and_then(|rows| positions::decode(rows).map_err(RunError::table(table.object))) {

@@ -13,7 +13,6 @@ use crate::runner::output::error::OutputError;
 use crate::runner::output::topic::outlet::{AssumedOutput, Outlet, OutletNote, PAUSE, latest_messages, standing_in};
 use crate::runner::output::topic::standing::{Sent, Standing};
 use crate::store::{Committed, Store, StoreError};
-use crate::values::digest::Digest;
 use crate::values::id::Sequence;
 
 /// How long the worker that has made the latest checkpoint is waited for before another one sends its messages.
@@ -147,7 +146,7 @@ impl Outlet {
         if waits && self.sees_all(store, last, interrupted)? && !matches!(turn, Turn::First(_)) {
             return Ok(true);
         }
-        let is_latest = || Ok::<_, OutputError>(digest(store.latest().map_err(staged)?.as_ref()) == digest(last));
+        let is_latest = || Ok::<_, OutputError>(store.latest_after(last).map_err(staged)?.is_none());
         // The first look spares the worker that is sending the messages of a later one. The second one counts: what is
         // committed from there on waits for the messages of this one.
         if !is_latest()? {
@@ -211,10 +210,6 @@ fn brokers_only(note: &mut dyn FnMut(InputNote)) -> impl FnMut(OutletNote) {
             note(about);
         }
     }
-}
-
-fn digest(committed: Option<&Committed>) -> Option<Digest> {
-    committed.map(|committed| committed.sha256)
 }
 
 fn staged(source: StoreError) -> OutputError {
