@@ -10,6 +10,8 @@ use ckpt::store::Store;
 use rustix::process::Signal;
 use serde_json::Value;
 
+#[cfg(feature = "s3")]
+use super::outputs;
 use super::runs::{records, signal};
 use super::workers::{MESSAGES, NAMES, PARTITIONS, job, start, until};
 use crate::support::kafka::{Broker, Sent};
@@ -274,4 +276,30 @@ fn a_worker_that_ends_publishes_what_the_one_that_has_completed_the_batch_has_no
     assert_eq!(rows(&env, "out-store"), before);
     assert!(!env.path(&staged).exists());
     assert_eq!(store.latest().expect("read").expect("a checkpoint").manifest, last);
+}
+
+#[test]
+#[cfg(feature = "s3")]
+fn a_batch_in_a_bucket_ends_and_sends_each_row_once_whatever_happens_to_a_worker() {
+    let (Some(broker), Some(bucket)) = (Broker::shared(), crate::support::bucket::Bucket::fresh()) else { return };
+    let (mut env, topic, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
+    bucket.reach_from(&mut env);
+    jobs(&env, broker, &topic, "{n: count, total: sum(i)}", "");
+    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    let job = env.read("job.yaml").replace("store: store", &format!("store: {store}"));
+    env.write("job.yaml", format!("{job}output: {{kafka: {{topic: {output}}}, emit: changes}}\n"));
+    let (mut more, mut random) = (MESSAGES.in_turn(broker, &topic), Random(7));
+    for _ in 0..3 {
+        let total = more(20_000);
+        env.run(&["run", "alone.yaml"]).expect(0);
+        let [mut a, b, c] = NAMES.map(|name| start(&env, name));
+        std::thread::sleep(Duration::from_millis(random.below(3_000)));
+        signal(&a.0, Signal::KILL);
+        let _ = a.0.wait();
+        [start(&env, "a"), b, c].into_iter().for_each(|worker| ends(&env, worker));
+        env.run(&["copy", &store, "--to", "store"]).expect(0);
+        assert_eq!(records(&env), total);
+        is_as_alone(&env);
+        outputs::proves(&env, broker, &output);
+    }
 }

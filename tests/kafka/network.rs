@@ -70,9 +70,8 @@ fn a_worker_that_cannot_reach_the_brokers_is_replaced_and_returns_and_all_wait_f
     env.write("apart.yaml", env.read("job.yaml").replace(&broker.address(), &wire.address()));
     let mut workers = [start(&env, "a"), start(&env, "b"), start_apart(&env, &[])];
     until(&env, "all have partitions", || has_partitions(&env, &NAMES));
-    let mut total = cut_while_sending(&env, &wire, MESSAGES.in_turn(&broker, &topic), || {
-        revive(&env, "c", &mut workers[2], || start_apart(&env, &[]));
-    });
+    let mut revive = || revive(&env, "c", &mut workers[2], || start_apart(&env, &[]));
+    let mut total = cut_while_sending(&env, &wire, MESSAGES.in_turn(&broker, &topic), &mut revive);
     for millis in [0, 8_000] {
         broker.kill();
         std::thread::sleep(Duration::from_millis(millis));
@@ -81,8 +80,11 @@ fn a_worker_that_cannot_reach_the_brokers_is_replaced_and_returns_and_all_wait_f
         total += 300;
         until(&env, "all is applied again", || records(&env) == total);
     }
+    until(&env, "c has returned", || {
+        revive();
+        env.read("stderr-c").matches("has partition").count() > 1
+    });
     workers.into_iter().for_each(|worker| end(&env, worker));
-    assert!(env.read("stderr-c").matches("has partition").count() > 1, "{}", env.read("stderr-c"));
     proves(&env, &broker, &topic, total);
 }
 
