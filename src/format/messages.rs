@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{Array, ArrayRef};
 use bytes::Bytes;
 
 use crate::format::error::TableError;
@@ -19,10 +20,10 @@ const BATCH_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct MessagesWriter {
     table: TableWriter,
-    keys: Vec<Option<String>>,
-    values: Vec<Option<String>>,
-    /// The bytes of these keys and values.
-    waiting_bytes: usize,
+    keys: StringBuilder,
+    values: StringBuilder,
+    /// The number of messages that are gathered.
+    waiting: usize,
     rows: u64,
 }
 
@@ -30,16 +31,17 @@ impl MessagesWriter {
     /// Starts a table of `owner`.
     pub fn new(owner: &Owner) -> MessagesWriter {
         let table = TableWriter::new_of(&columns(), 0, owner);
-        MessagesWriter { table, keys: Vec::new(), values: Vec::new(), waiting_bytes: 0, rows: 0 }
+        MessagesWriter { table, keys: StringBuilder::new(), values: StringBuilder::new(), waiting: 0, rows: 0 }
     }
 
     /// Appends a message; one without a value is a tombstone.
-    pub fn push(&mut self, key: Option<String>, value: Option<String>) {
-        self.waiting_bytes += key.as_ref().map_or(0, String::len) + value.as_ref().map_or(0, String::len);
-        self.keys.push(key);
-        self.values.push(value);
+    pub fn push(&mut self, key: Option<&str>, value: Option<&str>) {
+        self.keys.append_option(key);
+        self.values.append_option(value);
+        self.waiting += 1;
         self.rows += 1;
-        if self.waiting_bytes >= BATCH_BYTES || self.keys.len() >= BATCH_ROWS {
+        let bytes = self.keys.values_slice().len() + self.values.values_slice().len();
+        if bytes >= BATCH_BYTES || self.waiting >= BATCH_ROWS {
             self.write();
         }
     }
@@ -56,10 +58,8 @@ impl MessagesWriter {
     }
 
     fn write(&mut self) {
-        self.waiting_bytes = 0;
-        let texts =
-            |texts: &mut Vec<Option<String>>| -> ArrayRef { Arc::new(StringArray::from(std::mem::take(texts))) };
-        if !self.keys.is_empty() {
+        let texts = |texts: &mut StringBuilder| -> ArrayRef { Arc::new(texts.finish()) };
+        if std::mem::take(&mut self.waiting) > 0 {
             self.table.write(vec![texts(&mut self.keys), texts(&mut self.values)]);
         }
     }
@@ -107,7 +107,7 @@ mod tests {
         messages.extend((0..7).map(|i| (text(&i.to_string()), text(&long))));
         messages.extend((0..2 * BATCH_ROWS).map(|i| (text(&i.to_string()), None)));
         let mut writer = MessagesWriter::new(&Owner::default());
-        messages.iter().for_each(|(key, value)| writer.push(key.clone(), value.clone()));
+        messages.iter().for_each(|(key, value)| writer.push(key.as_deref(), value.as_deref()));
         assert_eq!(writer.rows(), messages.len() as u64);
         assert_eq!(read_all(writer.finish()).unwrap(), messages);
         assert_eq!(read_all(MessagesWriter::new(&Owner::default()).finish()).unwrap(), []);

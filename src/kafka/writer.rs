@@ -1,6 +1,7 @@
 //! Messages into one topic, in transactions.
 
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -21,8 +22,11 @@ use crate::values::lock::lock;
 /// How long a request of a transaction may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one wait for room in the queue takes.
-const POLL: Duration = Duration::from_millis(100);
+/// How long one look at the queue takes. Nothing ends it earlier.
+const POLL: Duration = Duration::from_millis(2);
+
+/// How long the brokers may take to settle a transaction that is committed.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// The partition of the topic whose offset in the group is the mark.
 const MARKED_PARTITION: i32 = 0;
@@ -106,7 +110,8 @@ impl Writer {
             .set("linger.ms", "5")
             // As producers in Java do it: equal keys of several topics are in partitions of equal numbers.
             .set("partitioner", "murmur2_random")
-            .set("queue.buffering.max.kbytes", "65536");
+            .set("queue.buffering.max.kbytes", "65536")
+            .set("delivery.report.only.error", "true");
         set_all(&mut config, settings)?;
         config.set("transactional.id", name);
         let producer = config.create_with_context(Deliveries::default()).map_err(create_error)?;
@@ -158,11 +163,19 @@ impl Writer {
         marked.set_offset(Offset::Offset(number)).map_err(|error| self.failure(&error))?;
         marked.set_metadata(&mark.text);
         let group = self.marks.consumer.group_metadata().expect("the consumer has a group");
-        let committed = self
-            .producer
-            .send_offsets_to_transaction(&offsets, &group, REQUEST_PATIENCE)
-            .and_then(|()| self.producer.commit_transaction(REQUEST_PATIENCE));
+        let committed = self.producer.send_offsets_to_transaction(&offsets, &group, REQUEST_PATIENCE).and_then(|()| {
+            self.wait_for_deliveries();
+            self.producer.commit_transaction(REQUEST_PATIENCE)
+        });
         committed.map_err(|error| self.failure(&error))
+    }
+
+    /// Waits until the brokers have everything. The client does so, too, but looks only ten times a second.
+    fn wait_for_deliveries(&self) {
+        let begun = Instant::now();
+        while self.producer.in_flight_count() > 0 && begun.elapsed() < REQUEST_PATIENCE {
+            self.producer.poll(POLL);
+        }
     }
 
     fn failure(&self, error: &ClientError) -> KafkaError {
@@ -189,25 +202,43 @@ impl Marks {
     pub fn open(settings: &Settings, name: &str) -> Result<Marks, KafkaError> {
         Topic::open(settings)?;
         let mut config = ClientConfig::new();
-        config.set("client.id", "ckpt");
+        // The brokers settle a transaction in less than the tenth of a second that is usual here.
+        config.set("client.id", "ckpt").set("retry.backoff.ms", "10");
         set_all(&mut config, settings)?;
         config.set("group.id", name).remove("group.instance.id");
         Ok(Marks { settings: settings.clone(), consumer: create(&config, Silent)? })
     }
 
-    /// Returns the mark that the last committed transaction has set. Waits for one that is being committed, for at most
-    /// `patience`.
+    /// Returns the mark that the last committed transaction has set. Waits a moment for one that is being committed, and
+    /// at most `patience` for the brokers.
     pub fn read(&self, patience: Duration) -> Result<Option<Mark>, KafkaError> {
+        let topic = &self.settings.topic;
+        let begun = Instant::now();
+        loop {
+            let error = match self.try_to_read(patience) {
+                Ok(mark) => return Ok(mark),
+                Err(error) => error,
+            };
+            match error.rdkafka_error_code() {
+                Some(code) if is_lasting(code) => {
+                    return Err(KafkaError::Unwritable { topic: topic.clone(), reason: code.to_string() });
+                }
+                _ if begun.elapsed() < SETTLING.min(patience) => thread::sleep(POLL),
+                _ => {
+                    let brokers = self.settings.brokers.clone();
+                    return Err(KafkaError::Away { brokers, seconds: patience.as_secs() });
+                }
+            }
+        }
+    }
+
+    fn try_to_read(&self, patience: Duration) -> Result<Option<Mark>, ClientError> {
         let topic = &self.settings.topic;
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition(topic, MARKED_PARTITION);
-        let unread = |error: &ClientError| match error.rdkafka_error_code() {
-            Some(code) if is_lasting(code) => KafkaError::Unwritable { topic: topic.clone(), reason: code.to_string() },
-            _ => KafkaError::Away { brokers: self.settings.brokers.clone(), seconds: patience.as_secs() },
-        };
-        let offsets = self.consumer.committed_offsets(wanted, patience).map_err(|error| unread(&error))?;
+        let offsets = self.consumer.committed_offsets(wanted, patience)?;
         let Some(found) = offsets.find_partition(topic, MARKED_PARTITION) else { return Ok(None) };
-        found.error().map_err(|error| unread(&error))?;
+        found.error()?;
         let Offset::Offset(number) = found.offset() else { return Ok(None) };
         Ok(Some(Mark { number: number.max(0).unsigned_abs(), text: metadata(&offsets, topic, MARKED_PARTITION) }))
     }

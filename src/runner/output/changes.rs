@@ -87,10 +87,11 @@ pub(crate) fn visit_changes(
         order.extend((0..batch.len()).map(|row| (place as u32, row as u32)));
     }
     let row = |&(place, row): &(u32, u32)| batches[place as usize].row(row as usize);
+    // The rows of a batch are sorted by task and key, and a stable sort merges what is sorted already.
     if shape.has_task {
-        order.sort_unstable_by(|a, b| (row(a).key, row(a).task).cmp(&(row(b).key, row(b).task)));
+        order.sort_by(|a, b| (row(a).key, row(a).task).cmp(&(row(b).key, row(b).task)));
     } else {
-        order.sort_unstable_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
+        order.sort_by(|a, b| shape.order_of(row(a).key).cmp(&shape.order_of(row(b).key)));
     }
     for place in &order {
         let change = batches[place.0 as usize].change(place.1 as usize);

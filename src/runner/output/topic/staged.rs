@@ -1,5 +1,8 @@
 //! The messages of a checkpoint before they are sent.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use crate::format::messages::MessagesWriter;
 use crate::format::owner::Owner;
 use crate::job::{Emit, JobSpec, OutputFormat};
@@ -41,6 +44,7 @@ impl MessageRows {
         let skipped = usize::from(self.shape.has_change);
         let mut messages = Messages {
             writer: MessagesWriter::new(owner),
+            line: Vec::new(),
             skipped,
             key_columns: skipped..skipped + self.shape.key_columns(),
             format: json(&columns[skipped..]),
@@ -58,9 +62,11 @@ fn json(columns: &[Column]) -> TextFormat {
 
 struct Messages<'a> {
     writer: MessagesWriter,
+    /// Memory for a value.
+    line: Vec<u8>,
     /// The columns before the key.
     skipped: usize,
-    key_columns: std::ops::Range<usize>,
+    key_columns: Range<usize>,
     format: TextFormat,
     /// For objects of a program that declares their columns.
     emitted: Option<(TextFormat, &'a [Column])>,
@@ -69,41 +75,40 @@ struct Messages<'a> {
 impl RowSink for Messages<'_> {
     fn row(&mut self, values: &[Value], is_deleted: bool) -> Result<(), OutputError> {
         let key = key_text(&values[self.key_columns.clone()]);
-        let value = (!is_deleted).then(|| line(&self.format, &values[self.skipped..]));
-        self.writer.push(Some(key), value);
+        let value = (!is_deleted).then(|| text_of(&self.format, &values[self.skipped..], &mut self.line));
+        self.writer.push(Some(&key), value.as_deref());
         Ok(())
     }
 
     fn objects(&mut self, lines: &[u8]) -> Result<(), OutputError> {
         for object in lines.split_inclusive(|byte| *byte == b'\n') {
             let value = match &self.emitted {
-                None => text(object.to_vec()),
+                None => text(object),
                 Some((format, columns)) => {
-                    line(format, &partial_row(columns, object).expect("the row was checked when it was emitted"))
+                    let row = partial_row(columns, object).expect("the row was checked when it was emitted");
+                    text_of(format, &row, &mut self.line)
                 }
             };
-            self.writer.push(None, Some(value));
+            self.writer.push(None, Some(&value));
         }
         Ok(())
     }
 }
 
-fn line(format: &TextFormat, values: &[Value]) -> String {
-    let mut bytes = Vec::new();
-    format.push(values, &mut bytes);
-    text(bytes)
+/// Returns a row as text, which is written into `line`.
+fn text_of<'a>(format: &TextFormat, values: &[Value], line: &'a mut Vec<u8>) -> Cow<'a, str> {
+    line.clear();
+    format.push(values, line);
+    text(line)
 }
 
-fn text(mut line: Vec<u8>) -> String {
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    }
-    String::from_utf8(line).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+fn text(line: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-fn key_text(values: &[Value]) -> String {
+fn key_text(values: &[Value]) -> Cow<'_, str> {
     if let [Value::Text(text)] = values {
-        return text.clone();
+        return Cow::Borrowed(text);
     }
     let mut array = Vec::new();
     for (place, value) in values.iter().enumerate() {
@@ -111,7 +116,7 @@ fn key_text(values: &[Value]) -> String {
         value.push_json(&mut array);
     }
     array.push(b']');
-    text(array)
+    Cow::Owned(text(&array).into_owned())
 }
 
 #[cfg(test)]
