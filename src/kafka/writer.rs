@@ -22,7 +22,7 @@ use crate::values::lock::lock;
 /// How long a request of a transaction may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one look at the queue takes. Nothing ends it earlier.
+/// How long one look at the queue takes, which nothing ends earlier, and a pause before the mark is read again.
 const POLL: Duration = Duration::from_millis(2);
 
 /// How long the brokers may take to settle a transaction that is committed.

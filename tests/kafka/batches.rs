@@ -285,7 +285,7 @@ fn a_batch_in_a_bucket_ends_and_sends_each_row_once_whatever_happens_to_a_worker
     let (mut env, topic, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
     bucket.reach_from(&mut env);
     jobs(&env, broker, &topic, "{n: count, total: sum(i)}", "");
-    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    let store = format!("{}/store", bucket.url);
     let job = env.read("job.yaml").replace("store: store", &format!("store: {store}"));
     env.write("job.yaml", format!("{job}output: {{kafka: {{topic: {output}}}, emit: changes}}\n"));
     let (mut more, mut random) = (MESSAGES.in_turn(broker, &topic), Random(7));

@@ -149,7 +149,7 @@ fn a_worker_that_cannot_reach_the_store_is_replaced_and_counts_nothing_twice() {
     let Some(port) = port.filter(|_| endpoint.starts_with("http://127.0.0.1:")) else { return };
     let wire = Wire::to(port);
     let behind = format!("http://{}", wire.address());
-    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    let store = format!("{}/store", bucket.url);
     workers::job(&env, broker, &topic, "job.yaml", "", &store);
     env.write("apart.yaml", env.read("job.yaml"));
     let (a, b) = (start(&env, "a"), start(&env, "b"));

@@ -343,7 +343,7 @@ fn wait_for_lock(env: &Env) {
 #[cfg(feature = "s3")]
 fn move_to_bucket(env: &mut Env, bucket: &Bucket) -> String {
     bucket.reach_from(env);
-    let url = bucket.url.to_string().trim_end_matches('/').to_owned();
+    let url = bucket.url.to_string();
     let text = env.read("job.yaml").replace("files: out", &format!("files: '{url}/out'"));
     env.write("job.yaml", text.replace("bad/records", &format!("{url}/bad/records")));
     url + "/"
@@ -354,7 +354,7 @@ fn move_to_bucket(env: &mut Env, bucket: &Bucket) -> String {
 fn objects(bucket: &Bucket, takes: bool) -> BTreeMap<String, Vec<u8>> {
     let mut objects = BTreeMap::new();
     for dir in ["out", "bad"] {
-        let url = format!("{}/{dir}", bucket.url.to_string().trim_end_matches('/'));
+        let url = format!("{}/{dir}", bucket.url);
         let storage =
             BucketStorage::with_settings(url.parse().expect("an address"), &bucket.settings()).expect("a client");
         for name in storage.names("").expect("listed").into_iter().filter(|name| is_visible(name)) {
@@ -426,7 +426,7 @@ fn history(manifests: Vec<Manifest>) -> Vec<Output> {
 fn workers_and_a_restore_in_a_bucket_leave_the_files_of_the_history() {
     let (Some(broker), Some(bucket)) = (Broker::shared(), Bucket::fresh()) else { return };
     let (mut env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
-    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    let store = format!("{}/store", bucket.url);
     job(&env, broker, &topic, &store);
     let base = move_to_bucket(&mut env, &bucket);
     let applied = |env: &Env| {

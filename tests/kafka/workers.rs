@@ -321,7 +321,7 @@ fn workers_share_a_store_in_a_bucket() {
     let (Some(broker), Some(bucket)) = (Broker::shared(), crate::support::bucket::Bucket::fresh()) else { return };
     let (mut env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
     bucket.reach_from(&mut env);
-    let store = format!("{}/store", bucket.url.to_string().trim_end_matches('/'));
+    let store = format!("{}/store", bucket.url);
     job(&env, broker, &topic, "job.yaml", "", &store);
     let (mut a, b) = (start(&env, "a"), start(&env, "b"));
     MESSAGES.send(broker, &topic, 0, 3_000);
