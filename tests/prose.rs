@@ -14,7 +14,7 @@ use crate::support::repository;
 
 /// Files, and directories with a `/` at the end, whose text is checked.
 const SCOPE: &[&str] = &[
-    ".ci/run",
+    ".ci/",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",

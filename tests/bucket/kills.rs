@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -36,7 +37,7 @@ fn killed(scene: &Scene, arguments: &[&str], at: usize, after: bool) -> bool {
     if after {
         // The proxy answers nothing from this request on, so the command cannot do more than that.
         while child.try_wait().expect("waited").is_none() && scene.proxy.done() <= at {
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(1));
         }
         kill(&process);
     }
@@ -53,7 +54,7 @@ fn kill(process: &AtomicI32) {
             let _ = kill_process(process, Signal::KILL);
             return;
         }
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

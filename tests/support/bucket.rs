@@ -17,12 +17,14 @@ use ckpt::storage::bucket::{BucketStorage, BucketUrl, Settings};
 
 use super::{Env, repository};
 
+/// The bucket of a server that has only one, and what the names of the others begin with.
 const BUCKET: &str = "ckpt-tests";
 
 /// How long a server may take to start, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// An empty prefix of a bucket, for one test.
+/// An empty prefix of a bucket, for one test. moto goes through a whole bucket for each list, so there each test has a bucket
+/// of its own.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     pub url: BucketUrl,
@@ -30,12 +32,17 @@ pub struct Bucket {
     variables: Vec<(String, String)>,
 }
 
-/// A server that has a bucket for the tests.
+/// A server that has buckets for the tests.
 struct Server {
-    url: String,
     variables: Vec<(String, String)>,
-    /// Ends the server when this process ends, however that happens.
-    _life: Option<Life>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A bucket or a prefix that somebody named.
+    Named(String),
+    /// A moto on a port, which ends when this process ends, however that happens.
+    Moto { port: u16, _life: Life },
 }
 
 impl Bucket {
@@ -50,7 +57,15 @@ impl Bucket {
             return None;
         };
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let url = format!("{}/t-{}-{}-{number}", server.url, process::id(), moment());
+        let place = match &server.kind {
+            Kind::Named(url) => url.clone(),
+            Kind::Moto { port, .. } => {
+                let bucket = format!("{BUCKET}-{number}");
+                put_bucket(*port, &bucket);
+                format!("s3://{bucket}")
+            }
+        };
+        let url = format!("{place}/t-{}-{}-{number}", process::id(), moment());
         Some(Bucket { url: url.parse().expect("an address"), variables: server.variables.clone() })
     }
 
@@ -97,13 +112,11 @@ pub fn is_a_real_server() -> bool {
 fn server() -> Option<Server> {
     if let Ok(url) = env::var("CKPT_BUCKET_URL") {
         let variables = env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect();
-        return Some(Server { url: url.trim_end_matches('/').to_owned(), variables, _life: None });
+        return Some(Server { variables, kind: Kind::Named(url.trim_end_matches('/').to_owned()) });
     }
     let program = moto()?;
     let (port, life) = start(&program, &[]);
-    let variables = variables(port);
-    put_bucket(port, BUCKET);
-    Some(Server { url: format!("s3://{BUCKET}"), variables, _life: Some(life) })
+    Some(Server { variables: variables(port), kind: Kind::Moto { port, _life: life } })
 }
 
 fn variables(port: u16) -> Vec<(String, String)> {
