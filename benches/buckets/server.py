@@ -5,8 +5,8 @@ Python that does everything, such as moto, takes milliseconds for each request, 
 """
 
 import asyncio
-import hashlib
 import bisect
+import hashlib
 import threading
 import time
 from email.utils import formatdate
@@ -21,6 +21,7 @@ class Server:
 
     def __init__(self):
         self.objects, self.names, self.latency, self.requests = {}, [], 0.0, []
+        self.uploads, self.upload_count = {}, 0
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
 
@@ -59,7 +60,7 @@ class Server:
                     await asyncio.sleep(self.latency)
                 url = urlsplit(target)
                 key = unquote(url.path).split('/', 2)[2] if url.path.count('/') > 1 else ''
-                status, more, answer = self.answer(method, key, parse_qs(url.query), headers, body)
+                status, more, answer = self.answer(method, key, parse_qs(url.query, True), headers, body)
                 lines = ['HTTP/1.1 %s' % status, *more]
                 if not any(line.startswith('Content-Length') for line in more):
                     lines.append('Content-Length: %d' % len(answer))
@@ -72,6 +73,8 @@ class Server:
         if not key:
             return self.list(query)
         self.requests.append((method, key, time.perf_counter()))
+        if 'uploads' in query or 'uploadId' in query:
+            return self.upload(method, key, query, headers, body)
         if method == 'PUT':
             if 'if-none-match' in headers and key in self.objects:
                 return refused('412 Precondition Failed', 'PreconditionFailed')
@@ -95,6 +98,28 @@ class Server:
         if start >= len(data):
             return refused('416 Range Not Satisfiable', 'InvalidRange')
         return '206 Partial Content', facts + ['Content-Range: bytes %d-%d/%d' % (start, end - 1, len(data))], data[start:end]
+
+    def upload(self, method, key, query, headers, body):
+        """Answers a request that is about an upload in parts."""
+        if 'uploads' in query:
+            self.upload_count += 1
+            self.uploads[str(self.upload_count)] = {}
+            return '200 OK', [], ('<InitiateMultipartUploadResult><UploadId>%d</UploadId></InitiateMultipartUploadResult>'
+                                  % self.upload_count).encode()
+        upload = query['uploadId'][0]
+        if upload not in self.uploads:
+            return refused('404 Not Found', 'NoSuchUpload')
+        if method == 'PUT':
+            self.uploads[upload][int(query['partNumber'][0])] = body
+            return '200 OK', ['ETag: "%s"' % hashlib.md5(body).hexdigest()], b''
+        if method == 'DELETE':
+            del self.uploads[upload]
+            return '204 No Content', [], b''
+        if 'if-none-match' in headers and key in self.objects:
+            return refused('412 Precondition Failed', 'PreconditionFailed')
+        self.put(key, b''.join(part for _, part in sorted(self.uploads.pop(upload).items())))
+        return '200 OK', [], ('<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>'
+                              % escape(self.objects[key][1])).encode()
 
     def list(self, query):
         prefix, delimiter = query.get('prefix', [''])[0], query.get('delimiter', [''])[0]
