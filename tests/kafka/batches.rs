@@ -13,7 +13,7 @@ use serde_json::Value;
 #[cfg(feature = "s3")]
 use super::outputs;
 use super::runs::{records, signal};
-use super::workers::{MESSAGES, NAMES, PARTITIONS, job, start, until};
+use super::workers::{MESSAGES, NAMES, PARTITIONS, has_partitions, job, start, until};
 use crate::support::kafka::{Broker, Sent};
 use crate::support::random::Random;
 use crate::support::{Ending, Env};
@@ -302,4 +302,23 @@ fn a_batch_in_a_bucket_ends_and_sends_each_row_once_whatever_happens_to_a_worker
         is_as_alone(&env);
         outputs::proves(&env, broker, &output);
     }
+}
+
+#[test]
+fn a_checkpoint_on_request_is_answered_while_workers_wait_for_the_end_of_a_batch() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    jobs(&env, broker, &topic, "{n: count, total: sum(i)}", "");
+    MESSAGES.send(broker, &topic, 0, 60_000);
+    env.run(&["run", "alone.yaml"]).expect(0);
+    let [a, b, c] = NAMES.map(|name| start(&env, name));
+    until(&env, "all have partitions, and the batch begins", || has_partitions(&env, &NAMES) && checkpoints(&env) > 0);
+    // The others read their own partitions to the ends, and wait for those of this one.
+    signal(&c.0, Signal::STOP);
+    let number = |output: &str| output.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
+    let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0).stdout;
+    assert!(number(&output).is_none_or(|number| number <= checkpoints(&env)), "{output}");
+    signal(&c.0, Signal::CONT);
+    [a, b, c].into_iter().for_each(|worker| ends(&env, worker));
+    is_as_alone(&env);
 }

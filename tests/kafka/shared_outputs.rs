@@ -178,3 +178,48 @@ fn workers_whose_output_goes_elsewhere_stop_rather_than_leave_messages_behind() 
     );
     assert!(told.contains("run all workers with the same job file"), "{told}");
 }
+
+#[test]
+fn where_the_mark_is_lost_a_worker_asks_for_a_run_alone_that_is_told() {
+    let Some(broker) = Broker::shared() else { return };
+    let (env, input, output) = (Env::new(), broker.topic(PARTITIONS as i32), broker.topic(2));
+    job(&env, broker, &input, &output);
+    // So that each checkpoint has all messages of its round.
+    let text = env.read("job.yaml");
+    env.write(
+        "job.yaml",
+        text.replace("schedule: 100ms", "schedule: 1h").replace("}}, format", "}, until: latest}, format"),
+    );
+    let mut more = ONCE.in_turn(broker, &input);
+    let work = || env.run(&["run", "job.yaml", "--worker", "a"]);
+    let assume = |state| drop(env.run(&["run", "job.yaml", "--assume-output", state]).expect(0));
+    let lose_the_mark = || {
+        broker.delete_group(&format!("j-{input}.output"));
+        broker.delete_messages(&output, 2);
+    };
+    more(20);
+    work().expect(0);
+    let before = committed(broker, &output);
+    assert_eq!(before.len(), 20);
+    let latest = before.iter().filter_map(|message| message.checkpoint.clone()).max().expect("a message");
+    let of_latest = before.iter().filter(|message| message.checkpoint.as_ref() == Some(&latest)).count();
+    lose_the_mark();
+    more(10);
+    let asked = work().expect(4).stderr;
+    let reason = format!("cannot tell whether topic `{output}` has the messages of checkpoint {}", &latest[..1]);
+    assert!(asked.contains(&reason) && asked.contains("without `--worker`, while no worker runs"), "{asked}");
+    assert_eq!(records(&env), 20);
+    assume("missing");
+    assert_eq!(
+        committed(broker, &output).len(),
+        of_latest + 10,
+        "those of the latest checkpoint again, and the new ones"
+    );
+    lose_the_mark();
+    more(5);
+    assume("sent");
+    assert_eq!(committed(broker, &output).len(), 5, "the new ones");
+    more(2);
+    work().expect(0);
+    assert_eq!(committed(broker, &output).len(), 7);
+}

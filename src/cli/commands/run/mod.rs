@@ -19,6 +19,7 @@ use crate::job::JobSpec;
 use crate::runner::error::{ResumeError, RunError};
 use crate::runner::observer::{Observer, Summary};
 use crate::runner::options::Options;
+use crate::runner::output::error::OutputError;
 use crate::runner::output::topic::AssumedOutput;
 use crate::runner::pipeline::group::{WorkerName, run_worker};
 use crate::runner::pipeline::restart::run as run_job;
@@ -180,6 +181,9 @@ pub fn run(args: &Args, ui: &mut Ui, processors: &Processors) -> Result<Exit, Cl
     ended
 }
 
+/// Follows the hint to assume what a topic has, if the run is a worker.
+const ASSUME_ALONE: &str = "run that once without `--worker`, while no worker runs, and then start the workers again";
+
 /// Reports how the run ended.
 fn end(
     outcome: Result<Summary, RunError>,
@@ -190,7 +194,12 @@ fn end(
 ) -> Result<Exit, CliError> {
     let summary = outcome.map_err(|error| match error {
         RunError::Resume(ResumeError::LatestDamaged { .. }) => explain::explain_damage(&error, job, ui),
-        error => explain::explain(error, &args.source, bytes),
+        error => {
+            let is_for_run_alone =
+                args.worker.is_some() && matches!(error, RunError::Output(OutputError::Unclear { .. }));
+            let explained = explain::explain(error, &args.source, bytes);
+            if is_for_run_alone { explained.hint(ASSUME_ALONE) } else { explained }
+        }
     })?;
     log_summary(job, &summary, ui);
     summary::show(job, &summary, ui)?;
