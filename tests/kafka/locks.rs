@@ -17,11 +17,17 @@ fn stop_while_it_commits(env: &Env, worker: &Ending, name: &str, mut more: impl 
     let (mut total, mut tries) = (more(100), 0);
     loop {
         signal(&worker.0, Signal::STOP);
-        std::thread::sleep(Duration::from_millis(1));
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => flock(&lock, FlockOperation::Unlock).expect("unlocked"),
-            Err(_) if env.read("store/objects.lock").contains(&format!("--worker {name}`")) => return total,
-            Err(_) => {}
+        // Whoever takes the lock names itself a moment later.
+        let is_held = (0..5).all(|_| {
+            std::thread::sleep(Duration::from_millis(2));
+            let free = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+            if free.is_ok() {
+                flock(&lock, FlockOperation::Unlock).expect("unlocked");
+            }
+            free.is_err() && env.read("store/objects.lock").contains(&format!("--worker {name}`"))
+        });
+        if is_held {
+            return total;
         }
         signal(&worker.0, Signal::CONT);
         tries += 1;

@@ -102,6 +102,7 @@ impl Broker {
         let dir = tempfile::tempdir().expect("a directory");
         let (port, controller) = (free_port(), free_port());
         let data = dir.path().join("data");
+        // Messages of tests have times of their own, of any age: none is deleted for that.
         let config = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
@@ -109,7 +110,8 @@ impl Broker {
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,WIRE:PLAINTEXT\ncontroller.listener.names=CONTROLLER\n\
              log.dirs={}\noffsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n\
              transaction.state.log.num.partitions=1\ntransaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\nauto.create.topics.enable=false\nlog.cleaner.enable=false\n",
+             transaction.state.log.min.isr=1\nauto.create.topics.enable=false\nlog.cleaner.enable=false\n\
+             log.retention.ms=-1\n",
             data.display()
         );
         fs::write(dir.path().join("server.properties"), config).expect("written");
