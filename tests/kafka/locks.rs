@@ -17,7 +17,7 @@ fn stop_while_it_commits(env: &Env, worker: &Ending, name: &str, mut more: impl 
     let (mut total, mut tries) = (more(100), 0);
     loop {
         signal(&worker.0, Signal::STOP);
-        // Whoever takes the lock names itself a moment later.
+        // A process that takes the lock names itself a moment later.
         let is_held = (0..5).all(|_| {
             std::thread::sleep(Duration::from_millis(2));
             let free = flock(&lock, FlockOperation::NonBlockingLockExclusive);
