@@ -13,6 +13,7 @@ use serde_json::Value;
 #[cfg(feature = "s3")]
 use super::outputs;
 use super::runs::{records, signal};
+use super::shared_outputs::stop;
 use super::workers::{MESSAGES, NAMES, PARTITIONS, has_partitions, job, start, until};
 use crate::support::kafka::{Broker, Sent};
 use crate::support::random::Random;
@@ -314,7 +315,7 @@ fn a_checkpoint_on_request_is_answered_while_workers_wait_for_the_end_of_a_batch
     let [a, b, c] = NAMES.map(|name| start(&env, name));
     until(&env, "all have partitions, and the batch begins", || has_partitions(&env, &NAMES) && checkpoints(&env) > 0);
     // The others read their own partitions to the ends, and wait for those of this one.
-    signal(&c.0, Signal::STOP);
+    stop(&env, &c);
     let number = |output: &str| output.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
     let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0).stdout;
     assert!(number(&output).is_none_or(|number| number <= checkpoints(&env)), "{output}");

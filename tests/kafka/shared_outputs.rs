@@ -81,7 +81,7 @@ fn overtake(env: &Env, input: &str, broker: &Broker, is_time: impl FnMut() -> bo
 }
 
 /// Stops a worker, but not while it holds the lock that a commit needs for a moment: the others would wait for that.
-fn stop(env: &Env, worker: &Ending) {
+pub(super) fn stop(env: &Env, worker: &Ending) {
     let lock = fs::File::open(env.path("store/objects.lock")).expect("there was a commit");
     loop {
         signal(&worker.0, Signal::STOP);
