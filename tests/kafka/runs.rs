@@ -372,6 +372,43 @@ fn messages_that_are_gone_stop_the_run_unless_the_job_allows_it() {
 }
 
 #[test]
+fn messages_that_go_while_a_run_sleeps_stop_it_unless_the_job_allows_it() {
+    let Some(broker) = Broker::shared() else { return };
+    for on_gone in ["stop", "warn"] {
+        let (env, topic) = (Env::new(), broker.topic(1));
+        send(broker, &topic, 1, 0, 100);
+        job(&env, broker, &topic, "", "");
+        env.write(
+            "job.yaml",
+            env.read("job.yaml").replace("format: json", &format!("format: json, on_gone: {on_gone}")),
+        );
+        let mut child = start(&env);
+        until(&env, "the first are applied", || records(&env) == 100);
+        signal(&child.0, Signal::STOP);
+        // The broker answers the request that waits for messages.
+        std::thread::sleep(Duration::from_secs(2));
+        send(broker, &topic, 1, 100, 150);
+        broker.delete_before(&topic, 0, 130);
+        signal(&child.0, Signal::CONT);
+        if on_gone == "stop" {
+            assert_eq!(ended(&env, &mut child), Some(4), "{}", env.read("stderr"));
+            assert!(
+                env.read("stderr").contains(&format!("30 messages of `{topic}/0` are gone")),
+                "{}",
+                env.read("stderr")
+            );
+            assert_eq!(state(&env), expected(100));
+        } else {
+            until(&env, "the rest is applied", || records(&env) == 120);
+            stop(&env, child);
+            assert!(env.read("stderr").contains("from offset 100 to 130 are gone"), "{}", env.read("stderr"));
+            assert_eq!(state(&env), expected_of((0..100).chain(130..150)));
+        }
+        env.run(&["verify", "--deep", "store"]).expect(0);
+    }
+}
+
+#[test]
 fn another_topic_under_the_same_name_is_refused() {
     let Some(broker) = Broker::shared() else { return };
     let (env, topic) = (Env::new(), broker.topic(1));
