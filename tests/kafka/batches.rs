@@ -316,9 +316,9 @@ fn a_checkpoint_on_request_is_answered_while_workers_wait_for_the_end_of_a_batch
     until(&env, "all have partitions, and the batch begins", || has_partitions(&env, &NAMES) && checkpoints(&env) > 0);
     // The others read their own partitions to the ends, and wait for those of this one.
     stop(&env, &c);
-    let number = |output: &str| output.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
     let output = env.run(&["checkpoint", "store", "--wait", "1m"]).expect(0).stdout;
-    assert!(number(&output).is_none_or(|number| number <= checkpoints(&env)), "{output}");
+    let number = output.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
+    assert!(number.is_none_or(|number| number <= checkpoints(&env)), "{output}");
     signal(&c.0, Signal::CONT);
     [a, b, c].into_iter().for_each(|worker| ends(&env, worker));
     is_as_alone(&env);

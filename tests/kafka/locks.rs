@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
 use super::runs::{records, signal};
+use super::shared_outputs::is_free;
 use super::workers::{MESSAGES, PARTITIONS, end, has_partitions, job, proves, start, until};
 use crate::support::kafka::Broker;
 use crate::support::{Ending, Env};
@@ -20,11 +20,7 @@ fn stop_while_it_commits(env: &Env, worker: &Ending, name: &str, mut more: impl 
         // A process that takes the lock names itself a moment later.
         let is_held = (0..5).all(|_| {
             std::thread::sleep(Duration::from_millis(2));
-            let free = flock(&lock, FlockOperation::NonBlockingLockExclusive);
-            if free.is_ok() {
-                flock(&lock, FlockOperation::Unlock).expect("unlocked");
-            }
-            free.is_err() && env.read("store/objects.lock").contains(&format!("--worker {name}`"))
+            !is_free(&lock) && env.read("store/objects.lock").contains(&format!("--worker {name}`"))
         });
         if is_held {
             return total;

@@ -86,12 +86,20 @@ pub(super) fn stop(env: &Env, worker: &Ending) {
     loop {
         signal(&worker.0, Signal::STOP);
         std::thread::sleep(Duration::from_millis(1));
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            flock(&lock, FlockOperation::Unlock).expect("unlocked");
+        if is_free(&lock) {
             return;
         }
         signal(&worker.0, Signal::CONT);
     }
+}
+
+/// Returns whether nobody holds a lock.
+pub(super) fn is_free(lock: &fs::File) -> bool {
+    let taken = flock(lock, FlockOperation::NonBlockingLockExclusive);
+    if taken.is_ok() {
+        flock(lock, FlockOperation::Unlock).expect("unlocked");
+    }
+    taken.is_ok()
 }
 
 fn wait(mut is_time: impl FnMut() -> bool) {
