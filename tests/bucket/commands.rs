@@ -1,5 +1,8 @@
 //! The binary and a bucket that fails: what a person reads, how the command ends, and that it ends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::scene::JOB;
@@ -187,6 +190,41 @@ fn keys_that_expire_while_a_job_runs_end_it_and_a_new_start_resumes_it() {
     env.run(&["verify", "--deep", &store]).expect(0);
     let state = env.run(&["inspect", &store, "--json"]).expect(0);
     assert!(state.stdout.contains("\"sequence\":2"), "{state}");
+}
+
+#[test]
+fn a_restore_that_a_run_overtakes_in_its_last_request_says_what_to_do() {
+    let Some((env, proxy, bucket)) = job(|_| Fate::Pass) else { return };
+    let store = bucket.url.to_string();
+    for records in 1..=2 {
+        env.write("in.jsonl", "{\"user\":\"a\"}\n".repeat(records));
+        env.run(&["run", "job.yaml"]).expect(0);
+    }
+    env.write("in.jsonl", "{\"user\":\"a\"}\n".repeat(3));
+    let (arrived, resumes) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (first, there, then) = (AtomicBool::new(true), Arc::clone(&arrived), Arc::clone(&resumes));
+    proxy.decide(move |request| {
+        let commits = request.kind() == "CREATE" && request.path.ends_with("checkpoints/00000003/manifest.yaml");
+        if commits && first.swap(false, Ordering::SeqCst) {
+            there.wait();
+            then.wait();
+        }
+        Fate::Pass
+    });
+    let restored = thread::scope(|scope| {
+        let restore = scope.spawn(|| env.run(&["restore", &format!("{store}@1")]));
+        arrived.wait();
+        let run = env.run(&["run", "job.yaml"]);
+        resumes.wait();
+        run.expect(0);
+        restore.join().expect("no panic")
+    });
+    let restored = restored.expect(11);
+    assert!(restored.stderr.contains("checkpoint 00000003 was committed by another run\n"), "{restored}");
+    assert!(restored.stderr.contains("hint: stop the run first, then restore again\n"), "{restored}");
+    env.run(&["verify", "--deep", &store]).expect(0);
+    let state = env.run(&["inspect", &store, "--json"]).expect(0);
+    assert!(state.stdout.contains("\"sequence\":3") && state.stdout.contains("\"records\":3"), "{state}");
 }
 
 #[test]

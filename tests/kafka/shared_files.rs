@@ -451,7 +451,7 @@ fn workers_and_a_restore_in_a_bucket_leave_the_files_of_the_history() {
                 let (_, latest) = applied(&env);
                 let to = if turn == 3 { latest / 2 } else { latest - 2 };
                 let restored = env.run(&["restore", &format!("{store}@{}", to.max(1))]);
-                let overtaken = restored.status == 11 && restored.stderr.contains("was committed meanwhile");
+                let overtaken = restored.status == 11 && restored.stderr.contains("stop the run first");
                 if !overtaken {
                     restored.expect(0);
                 }

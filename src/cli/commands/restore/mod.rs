@@ -10,11 +10,15 @@ use crate::cli::exit::Exit;
 use crate::cli::json_schema::Document;
 use crate::cli::ui::Ui;
 use crate::input::SeekTo;
+use crate::ops::read::ReadError;
 use crate::ops::restore::{ExportFormat, PositionChanges, RestoreError, plan_export, plan_rollback};
 use crate::ops::seek::{SeekError, seek};
 
 mod export;
 mod rollback;
+
+/// A run has committed a checkpoint since the restore began.
+const STOP_THE_RUN: &str = "stop the run first, then restore again";
 
 /// Roll back to an older checkpoint, or export its state
 ///
@@ -200,15 +204,16 @@ fn no_partition(error: &SeekError, name: &str, known: &[String]) -> CliError {
 impl From<RestoreError> for CliError {
     fn from(error: RestoreError) -> CliError {
         match error {
+            RestoreError::Read(ReadError::Store(error)) if error.is_taken() => {
+                CliError::of(Exit::Busy, &error).hint(STOP_THE_RUN)
+            }
             RestoreError::Read(error) => error.into(),
             RestoreError::AlreadyLatest { .. } => {
                 CliError::of(Exit::Usage, &error).hint("`ckpt list STORE` lists the older checkpoints")
             }
             RestoreError::NoPartition { .. } => CliError::of(Exit::Usage, &error)
                 .hint("`ckpt inspect STORE --positions` lists the inputs of the checkpoint"),
-            RestoreError::Moved { .. } => {
-                CliError::of(Exit::Busy, &error).hint("stop the run first, then restore again")
-            }
+            RestoreError::Moved { .. } => CliError::of(Exit::Busy, &error).hint(STOP_THE_RUN),
             RestoreError::TargetTaken { .. } => {
                 CliError::of(Exit::Usage, &error).hint("name an empty directory, or one that does not exist")
             }
