@@ -96,7 +96,12 @@ pub fn ranges(numbers: &[u64]) -> String {
             short => items.extend(short.iter().map(u64::to_string)),
         }
     }
-    match items.as_slice() {
+    listed(&items)
+}
+
+/// Lists items in a sentence: `a, b, and c`.
+pub fn listed(items: &[String]) -> String {
+    match items {
         [] => String::new(),
         [one] => one.clone(),
         [one, other] => format!("{one} and {other}"),

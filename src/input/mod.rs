@@ -48,4 +48,6 @@ pub use reader::{Reader, Step};
 pub use resumed::ResumedPartitions;
 pub use seek::{FoundPosition, SeekError, SeekTo, seek};
 pub use stream_names::StreamNames;
-pub use topic::{PartitionLag, TopicReader, adopt, join, offsets, partition_count, settings as topic_settings};
+pub use topic::{
+    PartitionLag, TopicReader, adopt, join, members, offsets, partition_count, settings as topic_settings,
+};

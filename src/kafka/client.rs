@@ -120,6 +120,18 @@ impl Topic {
         Ok(topic_id(self.consumer.client().native_ptr(), &self.settings.topic, REQUEST_PATIENCE))
     }
 
+    /// Returns the names of the members of the group `group`, ascending. None if the brokers know no such group.
+    ///
+    /// A member that has died is one of them until its session time-out is over.
+    pub fn members_of(&self, group: &str) -> Result<Vec<String>, KafkaError> {
+        let found = self.consumer.fetch_group_list(Some(group), REQUEST_PATIENCE);
+        let found = found.map_err(|error| self.failure(&error, REQUEST_PATIENCE))?;
+        let members = found.groups().iter().filter(|found| found.name() == group).flat_map(|group| group.members());
+        let mut names: Vec<String> = members.map(|member| name_of(member.id()).to_owned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Returns the offsets of a partition that can be read now: of transactions, only those that were committed.
     pub fn bounds(&self, partition: u32) -> Result<Bounds, KafkaError> {
         let found = self.consumer.fetch_watermarks(&self.settings.topic, number(partition), REQUEST_PATIENCE);
@@ -284,6 +296,13 @@ pub(super) fn create_error(error: ClientError) -> KafkaError {
 pub(super) fn refused(topic: &str, error: &ClientError) -> KafkaError {
     let reason = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
     KafkaError::Refused { topic: topic.to_owned(), reason }
+}
+
+/// Returns the name of a member of a group. Brokers make its id of the name, or else of `client.id`, and a UUID.
+fn name_of(id: &str) -> &str {
+    const UUID: usize = 36;
+    let name = id.len().checked_sub(UUID).and_then(|end| id.get(..end)).and_then(|name| name.strip_suffix('-'));
+    name.filter(|name| !name.is_empty()).unwrap_or(id)
 }
 
 fn number(partition: u32) -> i32 {

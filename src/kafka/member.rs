@@ -65,10 +65,10 @@ impl ConsumerContext for Divisions {
 
 impl Member {
     /// Joins the group `group`. With [`AtEnd::Keep`], no other member may have the name `name`, and one that has died is
-    /// succeeded. Otherwise the group does not learn the name: it keeps the places of all members with names.
+    /// succeeded. Otherwise the group knows the name as a `client.id` only: it keeps the places of all members with names.
     pub fn join(settings: &Settings, group: &str, name: &str, at_end: AtEnd) -> Result<Member, KafkaError> {
         let mut config = ClientConfig::new();
-        config.set("client.id", "ckpt").set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "2000");
+        config.set("client.id", name).set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "2000");
         set_all(&mut config, settings)?;
         config
             .set("group.id", group)

@@ -24,6 +24,10 @@ impl Topic {
         match *self {}
     }
 
+    pub fn members_of(&self, _: &str) -> Result<Vec<String>, KafkaError> {
+        match *self {}
+    }
+
     pub fn id(&self) -> Result<Option<String>, KafkaError> {
         match *self {}
     }

@@ -1,4 +1,4 @@
-//! `ckpt workers`: which worker committed each task last.
+//! The workers of a job: which of them committed each task last, and which run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,9 +52,9 @@ pub struct WorkerTasks<'a> {
     pub tasks: Vec<&'a TaskCommit>,
 }
 
-/// Why the lag is not known.
+/// Why the brokers were not asked.
 #[derive(Debug, thiserror::Error)]
-pub enum LagError {
+pub enum AskError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error(transparent)]
@@ -76,6 +76,20 @@ pub fn workers(store: &Store, sequence: Sequence) -> Result<Workers, ReadError> 
         }
     }
     Ok(Workers { committed: snapshot.committed, tasks })
+}
+
+/// Asks the brokers of the job that committed `committed` for the names of the workers that run it, ascending. None if its
+/// tasks are not the partitions of a topic. Paths in the job start from `base`.
+///
+/// A worker that has died is one of them until its session time-out is over.
+pub fn running(store: &Store, committed: &Committed, base: &Path) -> Result<Vec<String>, AskError> {
+    let manifest = &committed.manifest;
+    if !manifest.is_divisible() {
+        return Ok(Vec::new());
+    }
+    let job = definition(store, committed)?;
+    let Some(topic) = &job.input.topic else { return Ok(Vec::new()) };
+    Ok(input::members(topic, base, &manifest.job, PATIENCE)?)
 }
 
 /// Returns the number of tasks that workers may divide.
@@ -108,7 +122,7 @@ impl Workers {
     /// Asks the brokers of the job how many messages of each task are not applied yet. Paths in the job start from `base`.
     ///
     /// A task that was never committed lags by all messages that its partition has.
-    pub fn ask_lag(&mut self, store: &Store, base: &Path) -> Result<(), LagError> {
+    pub fn ask_lag(&mut self, store: &Store, base: &Path) -> Result<(), AskError> {
         let job = definition(store, &self.committed)?;
         let Some(topic) = &job.input.topic else { return Ok(()) };
         for (task, offsets) in self.tasks.iter_mut().zip(input::offsets(topic, base, PATIENCE)?) {

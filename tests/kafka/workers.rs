@@ -331,13 +331,58 @@ fn workers_share_a_store_in_a_bucket() {
     let _ = a.0.wait();
     let a = start(&env, "c");
     until(&env, "all is applied", || records_in(&env, &store) == 6_000);
-    // Nothing is locked there: a restore is a commit like others, from which the workers continue.
-    env.run(&["restore", &format!("{store}@1")]).expect(0);
     MESSAGES.send(broker, &topic, 6_000, 6_100);
-    until(&env, "all is applied again", || records_in(&env, &store) == 6_100);
+    until(&env, "the last are applied", || records_in(&env, &store) == 6_100);
     [a, b].into_iter().for_each(|worker| end(&env, worker));
     env.run(&["copy", &store, "--to", "store"]).expect(0);
     proves(&env, broker, &topic, 6_100);
+}
+
+#[test]
+#[cfg(feature = "s3")]
+fn a_restore_in_a_bucket_is_refused_while_the_group_has_members() {
+    let (Some(broker), Some(bucket)) = (Broker::shared(), crate::support::bucket::Bucket::fresh()) else { return };
+    let (mut env, topic) = (Env::new(), broker.topic(PARTITIONS as i32));
+    bucket.reach_from(&mut env);
+    let store = format!("{}/store", bucket.url);
+    // The command knows the job by its checkpoint, and finds the settings in the current directory.
+    env.write("client.properties", "socket.nagle.disable=true\n");
+    job(&env, broker, &topic, "job.yaml", ", settings_file: client.properties", &store);
+    let (a, b) = (start(&env, "a"), start_with(&env, "worker-b", &["--leave"]));
+    MESSAGES.send(broker, &topic, 0, 1_000);
+    until(&env, "the first are applied", || records_in(&env, &store) == 1_000);
+    MESSAGES.send(broker, &topic, 1_000, 2_000);
+    until(&env, "all are applied", || records_in(&env, &store) == 2_000);
+    let restore = ["restore", &format!("{store}@1")];
+    let refused = env.run(&restore).expect(11).stderr;
+    assert!(
+        refused.contains("error: the store is in use by workers `a` and `worker-b`\nhint: stop the workers first;"),
+        "{refused}"
+    );
+    // A dry run only says what would be committed.
+    env.run(&[&restore[..], &["--dry-run"]].concat()).expect(0);
+    end(&env, b);
+    let refused = env.run(&restore).expect(11).stderr;
+    assert!(refused.contains("in use by worker `a`\n"), "{refused}");
+    let mut a = a;
+    signal(&a.0, Signal::KILL);
+    let _ = a.0.wait();
+    // The group waits for it until its session time-out is over.
+    env.run(&restore).expect(11);
+    until(&env, "the group has forgotten the worker", || env.run(&restore).status == 0);
+    let a = start(&env, "a");
+    until(&env, "all are applied again", || records_in(&env, &store) == 2_000);
+    // A restore beside workers loses nothing, so it does not depend on the brokers.
+    fs::rename(env.path("client.properties"), env.path("elsewhere")).expect("renamed");
+    let unknown = env.run(&restore).expect(0).stderr;
+    assert!(unknown.contains("warning: cannot tell whether workers are running: "), "{unknown}");
+    assert!(unknown.contains("client.properties"), "{unknown}");
+    fs::rename(env.path("elsewhere"), env.path("client.properties")).expect("renamed");
+    MESSAGES.send(broker, &topic, 2_000, 2_100);
+    until(&env, "the worker has continued from there", || records_in(&env, &store) == 2_100);
+    end(&env, a);
+    env.run(&["copy", &store, "--to", "store"]).expect(0);
+    proves(&env, broker, &topic, 2_100);
 }
 
 #[test]

@@ -19,10 +19,20 @@ pub(crate) fn partitions(topic: &TopicSpec, base: &Path) -> Result<Vec<Partition
 /// Asks the brokers which offsets each partition of `topic` has, in the order of their numbers. They may take `patience` for
 /// the first answer.
 pub fn offsets(topic: &TopicSpec, base: &Path, patience: Duration) -> Result<Vec<Range<u64>>, InputError> {
-    let settings = settings(topic, base)?;
-    let topic = Topic::open(&Settings { patience: settings.patience.min(patience), ..settings })?;
+    let topic = open(topic, base, patience)?;
     let bounds = |number| topic.bounds(number).map(|Bounds(range)| range);
     Ok((0..topic.partition_count()?).map(bounds).collect::<Result<_, _>>()?)
+}
+
+/// Asks the brokers for the names of the workers in the group `group`, ascending. They may take `patience` for the first
+/// answer.
+pub fn members(topic: &TopicSpec, base: &Path, group: &str, patience: Duration) -> Result<Vec<String>, InputError> {
+    Ok(open(topic, base, patience)?.members_of(group)?)
+}
+
+fn open(topic: &TopicSpec, base: &Path, patience: Duration) -> Result<Topic, InputError> {
+    let settings = settings(topic, base)?;
+    Ok(Topic::open(&Settings { patience: settings.patience.min(patience), ..settings })?)
 }
 
 /// Returns partition `number` of `topic`.

@@ -12,6 +12,6 @@ mod reader;
 pub use adopted::{adopt, partition_count};
 pub use connection::{join, settings};
 pub use lane::PartitionLag;
-pub use listing::offsets;
 pub(super) use listing::partitions;
+pub use listing::{members, offsets};
 pub use reader::TopicReader;

@@ -1,6 +1,6 @@
 //! `ckpt restore`: rolls a job back to an older checkpoint, or exports its state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::SchemaGenerator;
 
@@ -24,7 +24,10 @@ const STOP_THE_RUN: &str = "stop the run first, then restore again";
 ///
 /// Without --to, commits a new checkpoint with the content of TARGET, after
 /// verifying every byte of it. The next run of the job resumes from there. No
-/// checkpoint is lost: to undo the restore, restore the previous latest one.
+/// checkpoint is lost: to undo the restore, restore the previous latest one. Stop
+/// the job before: while a run or a worker uses the store, a restore is refused. In
+/// a bucket, which has no locks, only workers are known, because the brokers of the
+/// job are asked which of them are running.
 ///
 /// --seek changes positions in the new checkpoint but not the state. Records that
 /// the job reads again are counted twice, and records that it skips are never
@@ -172,6 +175,10 @@ pub fn run(args: &Args, ui: &mut Ui) -> Result<Exit, CliError> {
     let seeks = seek(&store, sequence, &args.seek, &args.input_base)?;
     let changes = PositionChanges { seeks, forget: args.forget.clone() };
     let plan = plan_rollback(&store, sequence, changes, ui.now().timestamp())?;
+    if !args.dry_run {
+        let target = args.target.parse()?;
+        rollback::refuse_workers(&store, &plan, target.job_directory.as_deref().unwrap_or(Path::new("")), ui)?;
+    }
     rollback::roll_back(args.dry_run, &store, &plan, ui)?;
     Ok(Exit::Clean)
 }

@@ -1,9 +1,12 @@
 //! `ckpt restore` without `--to`: rolls back to an older checkpoint.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::json::DryRunHead;
 use crate::cli::progress::Unit;
 use crate::cli::text::{self, counted};
@@ -11,7 +14,9 @@ use crate::cli::ui::Ui;
 use crate::format::manifest::Manifest;
 use crate::format::positions::PositionRow;
 use crate::ops::restore::{Forgotten, RollbackPlan, Seek, apply_rollback};
+use crate::ops::workers::running;
 use crate::store::Store;
+use crate::values::error_chain::in_one_line;
 use crate::values::units::Count;
 
 /// Commits the new checkpoint, unless it is a dry run, and reports it.
@@ -57,6 +62,34 @@ pub(super) fn roll_back(dry_run: bool, store: &Store, plan: &RollbackPlan, ui: &
         ui.note(format!("the next run will apply {records} of checkpoint {} again", plan.latest.sequence.0));
     }
     Ok(())
+}
+
+/// Fails if workers run the job and its store has no locks: they would continue from the new checkpoint. Warns if the brokers do
+/// not answer.
+pub(super) fn refuse_workers(store: &Store, plan: &RollbackPlan, base: &Path, ui: &Ui) -> Result<(), CliError> {
+    if !store.is_remote() {
+        return Ok(());
+    }
+    let latest = store.manifest(plan.latest.sequence);
+    let names = match running(store, latest.as_ref().unwrap_or(&plan.snapshot.committed), base) {
+        Ok(names) => names,
+        Err(error) => {
+            let reason = in_one_line(&error);
+            ui.warn(format!(
+                "cannot tell whether workers are running: {reason}; if any are, they continue from this checkpoint"
+            ));
+            return Ok(());
+        }
+    };
+    if names.is_empty() {
+        return Ok(());
+    }
+    let noun = if names.len() == 1 { "worker" } else { "workers" };
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("the store is in use by {noun} {}", text::listed(&names));
+    Err(CliError::new(Exit::Busy, message).hint(
+        "stop the workers first; the group forgets one that was killed, or that ended without `--leave`, when its session time-out is over",
+    ))
 }
 
 /// Warns about the effect of a changed position: the state stays as it is.
