@@ -196,6 +196,28 @@ fn a_job_continues_where_samza_was_killed_with_the_same_result() {
 }
 
 #[test]
+fn a_partition_is_proven_even_if_the_last_message_of_another_one_is_gone() {
+    let Some(broker) = Broker::shared() else { return };
+    let killed = Killed::new(broker, "gone-over", MESSAGES);
+    let proven = |store: &str| {
+        let output = killed.env.run(&["inspect", store, "--positions", "--json"]).expect(0).stdout;
+        let document: Value = serde_json::from_str(&output).expect("JSON");
+        let rows = document["positions"].as_array().expect("positions").clone();
+        rows.iter().map(|row| row["proof_offset"].as_u64()).collect::<Vec<_>>()
+    };
+    broker.delete_before(killed.name, 0, 150);
+    killed.import(&[]).expect(0);
+    assert_eq!(proven("store"), [None, Some(149)]);
+    killed.env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(proven("store"), [Some(164), Some(164)]);
+    // Also when a run resumes, the other one is read again.
+    broker.delete_before(killed.name, 0, 165);
+    killed.send_clicks(MESSAGES, MESSAGES + 2);
+    killed.env.run(&["run", "job.yaml"]).expect(0);
+    assert_eq!(proven("store"), [Some(165), Some(165)]);
+}
+
+#[test]
 fn nothing_is_committed_unless_everything_fits() {
     let Some(broker) = Broker::shared() else { return };
     let killed = Killed::new(broker, "refused-over", MESSAGES);

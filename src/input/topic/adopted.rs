@@ -35,9 +35,7 @@ pub fn adopt(topic: &TopicSpec, base: &Path, last: &[Option<u64>]) -> Result<Vec
         let message =
             MessagePosition { topic_id: id.clone(), offset, leader_epoch: None, proof_offset: None, batch_end: None };
         resume_at(&partition, &message, id.as_ref(), &bounds, OnGone::Stop)?;
-        if let Some(last) = last.filter(|last| bounds.0.contains(last)) {
-            open.insert(number, last);
-        }
+        open.extend(last.map(|last| (number, last)));
         rows.push(unproven(partition, number, message));
     }
     let (found, _) = digests(&client, open, &mut Watch::new(topic))?;

@@ -55,16 +55,13 @@ pub(super) fn resume_at(
 /// it is another one. Returns what people should know.
 pub(super) fn prove(
     topic: &Topic,
-    rows: &BTreeMap<u32, (&PositionRow, Bounds)>,
+    rows: &BTreeMap<u32, &PositionRow>,
     watch: &mut Watch,
 ) -> Result<Vec<InputNote>, InputError> {
-    let proof = |row: &PositionRow, bounds: &Bounds| {
-        row.message.as_ref()?.proof_offset.filter(|offset| bounds.0.contains(offset))
-    };
-    let open = rows.iter().filter_map(|(number, (row, bounds))| Some((*number, proof(row, bounds)?)));
+    let open = rows.iter().filter_map(|(number, row)| Some((*number, row.message.as_ref()?.proof_offset?)));
     let (found, notes) = digests(topic, open.collect(), watch)?;
     for (number, (offset, digest)) in found {
-        let (row, _) = &rows[&number];
+        let row = rows[&number];
         if digest != row.fingerprint {
             return Err(InputError::OtherMessage { partition: row.partition.clone(), offset });
         }
@@ -83,8 +80,7 @@ pub(super) fn digests(
     if open.is_empty() {
         return Ok((digests, notes));
     }
-    let starts: Vec<(u32, u64)> = open.iter().map(|(number, offset)| (*number, *offset)).collect();
-    topic.assign(&starts)?;
+    assign(topic, &open)?;
     while !open.is_empty() {
         let polled = topic.poll(POLL, |message| {
             // A compacted topic may not have the message any more, and then sends a later one.
@@ -96,13 +92,25 @@ pub(super) fn digests(
         })?;
         match polled {
             Polled::End { partition, .. } => _ = open.remove(&partition),
-            // It was deleted since its bounds were asked for; that is found out when the partition is read.
-            Polled::OutOfRange => break,
+            // Which of them are gone is not said. The client reads none of these partitions any more.
+            Polled::OutOfRange => {
+                for (number, offset) in open.clone() {
+                    if !topic.bounds(number)?.0.contains(&offset) {
+                        open.remove(&number);
+                    }
+                }
+                assign(topic, &open)?;
+            }
             Polled::Message | Polled::Nothing => {}
         }
         notes.extend(watch.look(topic)?);
     }
     Ok((digests, notes))
+}
+
+fn assign(topic: &Topic, offsets: &BTreeMap<u32, u64>) -> Result<(), InputError> {
+    let starts: Vec<(u32, u64)> = offsets.iter().map(|(number, offset)| (*number, *offset)).collect();
+    Ok(topic.assign(&starts)?)
 }
 
 #[cfg(test)]

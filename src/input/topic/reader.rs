@@ -133,17 +133,17 @@ impl TopicReader {
     /// Opens the lanes of all partitions, at the positions `start`.
     fn open_lanes(&mut self, start: &[PositionRow]) -> Result<(), InputError> {
         let (count, id) = (self.topic.partition_count()?, self.topic.id()?);
-        let mut rows: BTreeMap<u32, (&PositionRow, Bounds)> = BTreeMap::new();
+        let mut rows: BTreeMap<u32, &PositionRow> = BTreeMap::new();
         let mut others: BTreeMap<u32, &PositionRow> = BTreeMap::new();
         for row in start {
             let number = number(&self.spec.topic, &row.partition).filter(|number| *number < count);
             let gone = || InputError::Gone { partition: row.partition.clone(), offset: row.offset };
             let number = number.ok_or_else(gone)?;
-            if !self.owns(number) {
-                others.insert(number, row);
-                continue;
-            }
-            rows.insert(number, (row, self.topic.bounds(number)?));
+            if self.owns(number) {
+                rows.insert(number, row)
+            } else {
+                others.insert(number, row)
+            };
         }
         for number in 0..count {
             let end = self.ends.as_ref().and_then(|ends| ends.get(&number)).copied();
@@ -155,10 +155,7 @@ impl TopicReader {
                 self.add(lane)?;
                 continue;
             }
-            let Bounds(range) = match rows.get(&number) {
-                Some((_, bounds)) => bounds.clone(),
-                None => self.topic.bounds(number)?,
-            };
+            let Bounds(range) = self.topic.bounds(number)?;
             if let Some(end) = end.filter(|end| *end > range.end) {
                 let partition = partition(&self.spec.topic, number).name;
                 return Err(InputError::TopicShrunk { partition, offset: end, found: range.end });
@@ -176,7 +173,7 @@ impl TopicReader {
                 end
             };
             let mut lane = Lane::new(partition(&self.spec.topic, number), number, id.clone(), first);
-            if let Some((row, _)) = rows.get(&number) {
+            if let Some(row) = rows.get(&number) {
                 let Resumed { next, lost_from } = match &row.message {
                     Some(position) => resume_at(&row.partition, position, id.as_ref(), &bounds, self.on_gone)?,
                     None => Resumed { next: range.start, lost_from: None },
