@@ -1,5 +1,7 @@
 //! Many rows in a few allocations.
 
+use prefetch_index::prefetch_index;
+
 use crate::format::rows::{Change, Row};
 use crate::values::prefix::{first_bytes, shared_bytes};
 
@@ -21,7 +23,7 @@ struct RowEntry {
     change: Change,
 }
 
-/// How many rows ahead memory is prefetched.
+/// How many rows before its turn a row is fetched into the cache.
 const LOOK_AHEAD_ROWS: usize = 16;
 
 impl RowBatch {
@@ -108,10 +110,11 @@ impl RowBatch {
 
     /// Iterates over the rows in their current order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
-        // Sorted rows are scattered over the bytes. Touching later ones early makes the waits for memory overlap.
+        // Sorted rows are scattered over the bytes.
         self.rows.iter().enumerate().map(|(index, entry)| {
-            let ahead = self.rows.get(index + LOOK_AHEAD_ROWS).and_then(|entry| self.bytes.get(entry.at));
-            std::hint::black_box(ahead.copied());
+            if let Some(ahead) = self.rows.get(index + LOOK_AHEAD_ROWS) {
+                prefetch_index(&self.bytes, ahead.at);
+            }
             self.entry_row(entry)
         })
     }

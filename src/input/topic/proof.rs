@@ -92,7 +92,7 @@ pub(super) fn digests(
         })?;
         match polled {
             Polled::End { partition, .. } => _ = open.remove(&partition),
-            // Which of them are gone is not said. The client reads none of these partitions any more.
+            // The client has stopped reading a partition whose message is gone, and does not say which one.
             Polled::OutOfRange => {
                 for (number, offset) in open.clone() {
                     if !topic.bounds(number)?.0.contains(&offset) {

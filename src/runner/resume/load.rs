@@ -107,8 +107,7 @@ pub(super) fn load(
     let mut pending = RowBatch::new();
     let mut hashes: Vec<u64> = Vec::with_capacity(PENDING_ROWS);
     let mut load_pending = |pending: &mut RowBatch, hashes: &mut Vec<u64>| {
-        // All rows at once, so that the processor waits for many table entries at the same time.
-        std::hint::black_box(hashes.iter().fold(0, |seen, &hash| seen ^ shard.glance(hash)));
+        hashes.iter().for_each(|hash| shard.fetch_entry(*hash));
         // A merge returns each key once.
         let is_read = pending.iter().zip(&*hashes).all(|(row, &hash)| {
             let value = row.value.expect("only rows with a value are pending");

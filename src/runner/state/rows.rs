@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use prefetch_index::prefetch_index;
+
 use crate::runner::state::bitmap::Bitmap;
 
 /// Rows of equal size. Adding rows never moves the others.
@@ -73,11 +75,13 @@ impl Rows {
         &self.pages[index / PAGE_ROWS][at..at + self.row_bytes]
     }
 
-    /// Reads the first and the last byte of a row, and returns a value that depends on both.
+    /// Fetches a row into the cache.
     #[inline]
-    pub(crate) fn ends(&self, index: usize) -> u8 {
+    pub(crate) fn fetch(&self, index: usize) {
         let row = self.row(index);
-        row[0] ^ row[row.len() - 1]
+        // It may span two cache lines.
+        prefetch_index(row, 0);
+        prefetch_index(row, row.len() - 1);
     }
 
     #[inline]

@@ -190,29 +190,24 @@ impl Shard {
         RowMut::new(self.rows.value_mut(index), &mut self.variables, &self.codec)
     }
 
-    /// Reads where the row of a key with this hash probably is, so that it is in the cache when [`Shard::row`] needs
-    /// it.
-    ///
-    /// The caller must use the returned value, or the compiler removes the read.
+    /// Fetches the row of a key with this hash into the cache, if it probably has one. [`Shard::row`] needs it.
     #[inline]
-    pub fn look(&self, hash: u64) -> u8 {
-        match self.table.likely(hash) {
-            Some(row) => self.look_at(row as usize),
-            None => 0,
+    pub fn fetch_row(&self, hash: u64) {
+        if let Some(row) = self.table.likely(hash) {
+            self.fetch(row as usize);
         }
     }
 
-    /// Reads row `index`, one of [`Shard::indices`], as [`Shard::look`] does.
+    /// Fetches row `index`, one of [`Shard::indices`], into the cache.
     #[inline]
-    pub fn look_at(&self, index: usize) -> u8 {
-        // A row may span two cache lines.
-        self.rows.ends(index)
+    pub fn fetch(&self, index: usize) {
+        self.rows.fetch(index);
     }
 
-    /// Reads the table entry for this hash, so that it is in the cache when [`Shard::look`] needs it.
+    /// Fetches the table entry for this hash into the cache. [`Shard::fetch_row`] needs it.
     #[inline]
-    pub fn glance(&self, hash: u64) -> u64 {
-        self.table.entry(hash)
+    pub fn fetch_entry(&self, hash: u64) {
+        self.table.fetch(hash);
     }
 
     /// Removes the row of `key`. Returns whether it existed.

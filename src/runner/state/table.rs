@@ -1,5 +1,7 @@
 //! A hash table from the hash of a key to its row.
 
+use prefetch_index::prefetch_index;
+
 use crate::values::random::random;
 
 /// Finds rows by the hash of their key, with open addressing and linear probing.
@@ -48,10 +50,12 @@ impl Table {
         (tag >> 32) as usize & (self.entries.len() - 1)
     }
 
-    /// Returns the first entry of the search for a hash.
+    /// Fetches the entry where the search for a hash starts into the cache.
     #[inline]
-    pub(crate) fn entry(&self, hash: u64) -> u64 {
-        if self.entries.is_empty() { EMPTY } else { self.entries[self.start(self.tag(hash))] }
+    pub(crate) fn fetch(&self, hash: u64) {
+        if !self.entries.is_empty() {
+            prefetch_index(&self.entries, self.start(self.tag(hash)));
+        }
     }
 
     /// Returns the row that probably has this hash: the first one whose tag matches.

@@ -17,7 +17,7 @@ use crate::ops::seek::{SeekError, seek};
 mod export;
 mod rollback;
 
-/// A run has committed a checkpoint since the restore began.
+/// What to do if a run has committed a checkpoint since the restore began.
 const STOP_THE_RUN: &str = "stop the run first, then restore again";
 
 /// Roll back to an older checkpoint, or export its state

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use crate::runner::messages::ThreadEvent;
 use crate::runner::pipeline::gauges::Load;
-use crate::runner::pipeline::worker::head::Head;
+use crate::runner::pipeline::worker::ahead::Ahead;
 use crate::runner::pipeline::worker::thread::{Flow, Worker};
 use crate::runner::process::processor::{Context, ProcessError};
-
-/// Records that are looked up together.
-pub(super) const GROUP: usize = 16;
 
 impl Worker<'_> {
     /// Applies the blocks whose turn it is, and freezes the shards when a cut is reached.
@@ -62,58 +59,32 @@ impl Worker<'_> {
         self.early.get(&self.next).is_some_and(|updates| updates.ends_run)
     }
 
-    fn apply(&mut self, mut bytes: &[u8]) -> Result<(), Box<ThreadEvent>> {
+    fn apply(&mut self, bytes: &[u8]) -> Result<(), Box<ThreadEvent>> {
         let by_key = self.plan.priorities.as_ref().filter(|priorities| priorities.has_key_classes());
         let before = self.load();
         let mut result = Ok(());
-        let mut heads = [Head::default(); GROUP];
-        'block: while !bytes.is_empty() {
-            let count = self.look_ahead(bytes, &mut heads);
-            for head in &heads[..count] {
-                let (key, packed, rest) = head.split(bytes);
-                bytes = rest;
-                let (number, shard) = &mut self.shards[head.place as usize];
-                let Some(arguments) = self.plan.arguments(packed) else {
-                    shard.remove(head.hash, key);
-                    continue;
-                };
-                let keys = shard.keys();
-                let mut row = shard.row(head.hash, key);
-                if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
-                    result = Err(unapplied(error, key));
-                    break 'block;
-                }
-                if let Some(priorities) = by_key
-                    && shard.keys() != keys
-                {
-                    priorities.classify(*number, key);
-                }
+        let mut records = Ahead::new(bytes);
+        while let Some((head, key, packed)) = records.next(&self.shards) {
+            let (number, shard) = &mut self.shards[head.place as usize];
+            let Some(arguments) = self.plan.arguments(packed) else {
+                shard.remove(head.hash, key);
+                continue;
+            };
+            let keys = shard.keys();
+            let mut row = shard.row(head.hash, key);
+            if let Err(error) = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key)) {
+                result = Err(unapplied(error, key));
+                break;
+            }
+            if let Some(priorities) = by_key
+                && shard.keys() != keys
+            {
+                priorities.classify(*number, key);
             }
         }
         self.gauges.add(self.load(), before);
         self.gauge_changes();
         result
-    }
-
-    /// Looks up several records before any is applied, so that the waits for memory overlap. Returns the number of
-    /// heads.
-    #[inline]
-    pub(super) fn look_ahead(&self, bytes: &[u8], heads: &mut [Head; GROUP]) -> usize {
-        let mut ahead = bytes;
-        let mut count = 0;
-        let mut seen = 0;
-        while count < GROUP && !ahead.is_empty() {
-            let head = Head::unpack(ahead);
-            seen ^= self.shards[head.place as usize].1.glance(head.hash);
-            heads[count] = head;
-            count += 1;
-            ahead = &ahead[head.record_bytes as usize..];
-        }
-        for head in &heads[..count] {
-            seen ^= u64::from(self.shards[head.place as usize].1.look(head.hash));
-        }
-        std::hint::black_box(seen);
-        count
     }
 
     /// Returns what the shards hold.

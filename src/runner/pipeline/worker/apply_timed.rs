@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use crate::job::OnLate;
 use crate::runner::messages::{BlockTime, ThreadEvent};
 use crate::runner::pipeline::gauges::Load;
-use crate::runner::pipeline::worker::apply::{GROUP, unapplied};
-use crate::runner::pipeline::worker::head::Head;
+use crate::runner::pipeline::worker::ahead::Ahead;
+use crate::runner::pipeline::worker::apply::unapplied;
 use crate::runner::pipeline::worker::route_timed::{EARLIER, LatePlace, split_time};
 use crate::runner::pipeline::worker::thread::Worker;
 use crate::runner::process::event_clock::EventClock;
@@ -74,78 +74,58 @@ impl Worker<'_> {
         Some(watermark)
     }
 
-    fn apply_to_windows(
-        &mut self,
-        mut bytes: &[u8],
-        rows: &WindowRows,
-        time: &BlockTime,
-    ) -> Result<(), Box<ThreadEvent>> {
+    fn apply_to_windows(&mut self, bytes: &[u8], rows: &WindowRows, time: &BlockTime) -> Result<(), Box<ThreadEvent>> {
         let mut watermark = self.watermark_of(time);
-        let mut heads = [Head::default(); GROUP];
-        while !bytes.is_empty() {
-            let count = self.look_ahead(bytes, &mut heads);
-            for head in &heads[..count] {
-                let (key, packed, rest) = head.split(bytes);
-                bytes = rest;
-                let (record_time, packed) = split_time(packed);
-                let (start, packed) = split_time(packed);
-                watermark = self.move_task_clock(time, head.place, record_time).unwrap_or(watermark);
-                let (place, arguments) = LatePlace::unpack(packed);
-                let end = rows.windows.end(start);
-                if rows.closes && end <= watermark {
-                    if packed[0] != EARLIER {
-                        let record = place.map(|place| self.late_record(rows, place, time, end, watermark));
-                        self.take_late(rows, head.place as usize, record)?;
-                    }
-                    continue;
+        let mut records = Ahead::new(bytes);
+        while let Some((head, key, packed)) = records.next(&self.shards) {
+            let (record_time, packed) = split_time(packed);
+            let (start, packed) = split_time(packed);
+            watermark = self.move_task_clock(time, head.place, record_time).unwrap_or(watermark);
+            let (place, arguments) = LatePlace::unpack(packed);
+            let end = rows.windows.end(start);
+            if rows.closes && end <= watermark {
+                if packed[0] != EARLIER {
+                    let record = place.map(|place| self.late_record(rows, place, time, end, watermark));
+                    self.take_late(rows, head.place as usize, record)?;
                 }
-                let shard = &mut self.shards[head.place as usize].1;
-                let (index, is_new) = shard.find_or_make(head.hash, key);
-                if is_new && rows.closes {
-                    shard.deadlines().arm(index, end);
-                }
-                let mut row = shard.open(index);
-                let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
-                applied.map_err(|error| unapplied(error, key))?;
+                continue;
             }
+            let shard = &mut self.shards[head.place as usize].1;
+            let (index, is_new) = shard.find_or_make(head.hash, key);
+            if is_new && rows.closes {
+                shard.deadlines().arm(index, end);
+            }
+            let mut row = shard.open(index);
+            let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
+            applied.map_err(|error| unapplied(error, key))?;
         }
         Ok(())
     }
 
-    fn apply_to_expiring(
-        &mut self,
-        mut bytes: &[u8],
-        expiry: &Expiry,
-        block: &BlockTime,
-    ) -> Result<(), Box<ThreadEvent>> {
+    fn apply_to_expiring(&mut self, bytes: &[u8], expiry: &Expiry, block: &BlockTime) -> Result<(), Box<ThreadEvent>> {
         let mut watermark = self.watermark_of(block);
-        let mut heads = [Head::default(); GROUP];
-        while !bytes.is_empty() {
-            let count = self.look_ahead(bytes, &mut heads);
-            for head in &heads[..count] {
-                let (key, packed, rest) = head.split(bytes);
-                bytes = rest;
-                let (time, packed) = split_time(packed);
-                watermark = self.move_task_clock(block, head.place, time).unwrap_or(watermark);
-                let shard = &mut self.shards[head.place as usize].1;
-                let Some(arguments) = self.plan.arguments(packed) else {
-                    shard.remove(head.hash, key);
-                    continue;
-                };
-                if expiry.after(time) <= watermark && shard.find(head.hash, key).is_none() {
-                    // The row would expire as soon as it is made.
-                    self.gauges.late.fetch_add(1, Ordering::Relaxed);
-                    shard.emitted().push_late(None);
-                    continue;
-                }
-                let (index, _) = shard.find_or_make(head.hash, key);
-                let mut row = shard.open(index);
-                let deadline = expiry.note(&mut row, time);
-                let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
-                applied.map_err(|error| unapplied(error, key))?;
-                if let Some(deadline) = deadline {
-                    shard.deadlines().arm(index, deadline);
-                }
+        let mut records = Ahead::new(bytes);
+        while let Some((head, key, packed)) = records.next(&self.shards) {
+            let (time, packed) = split_time(packed);
+            watermark = self.move_task_clock(block, head.place, time).unwrap_or(watermark);
+            let shard = &mut self.shards[head.place as usize].1;
+            let Some(arguments) = self.plan.arguments(packed) else {
+                shard.remove(head.hash, key);
+                continue;
+            };
+            if expiry.after(time) <= watermark && shard.find(head.hash, key).is_none() {
+                // The row would expire as soon as it is made.
+                self.gauges.late.fetch_add(1, Ordering::Relaxed);
+                shard.emitted().push_late(None);
+                continue;
+            }
+            let (index, _) = shard.find_or_make(head.hash, key);
+            let mut row = shard.open(index);
+            let deadline = expiry.note(&mut row, time);
+            let applied = self.plan.processor.apply(arguments, &mut row, &mut Context::new(key));
+            applied.map_err(|error| unapplied(error, key))?;
+            if let Some(deadline) = deadline {
+                shard.deadlines().arm(index, deadline);
             }
         }
         Ok(())

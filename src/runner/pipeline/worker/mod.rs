@@ -3,6 +3,7 @@
 //! Every shard applies its records in the order of the blocks, so the result does not depend on which thread parses
 //! what, or when.
 
+mod ahead;
 mod apply;
 mod apply_timed;
 mod freeze;
